@@ -1,0 +1,1 @@
+"""THE DOORS: the only code that talks to other people's systems."""

@@ -1,0 +1,157 @@
+"""Kafka as the doors use it: topics made with the partition counts we mean, and a producer that is sure.
+
+Log lines of librdkafka name brokers and errors, never messages.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from connectors.outbox import Outbox, Row
+from schemas.topics import Topic
+
+_log = logging.getLogger(__name__)
+
+
+def wait_until_up(bootstrap: str, seconds: float) -> None:
+    """Wait until the broker answers.
+
+    Raises:
+        ConnectionError: it did not within ``seconds``.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            admin.list_topics(timeout=2)
+            return
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"no Kafka broker answers at {bootstrap}") from None
+            time.sleep(0.1)
+
+
+def create_topics(bootstrap: str, topics: Iterable[Topic]) -> None:
+    """Create the topics that are missing, with their partition counts and retention."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    new = [
+        NewTopic(t.name, num_partitions=t.partitions, replication_factor=-1, config=t.config) for t in topics
+    ]
+    for future in admin.create_topics(new).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+class Sender:
+    """An idempotent producer that tells which messages the broker has acknowledged."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Connect lazily to ``bootstrap``."""
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.timeout.ms": 30_000,
+                "client.id": "chorus",
+            }
+        )
+
+    def post(self, topic: str, key: bytes, value: bytes, done: Callable[[bool], None]) -> None:
+        """Hand a message over; ``done`` is called with True when acknowledged, with False when given up.
+
+        Raises:
+            BufferError: the local queue is full; poll and try again.
+        """
+        self._producer.produce(topic, key=key, value=value, on_delivery=lambda error, _: done(error is None))
+
+    def poll(self, seconds: float) -> None:
+        """Serve acknowledgements, waiting at most ``seconds`` for one."""
+        self._producer.poll(seconds)
+
+    def send(self, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
+        """Send (topic, key, value) messages and wait until every one is acknowledged.
+
+        Raises:
+            ConnectionError: the broker did not acknowledge them all; some may have arrived.
+        """
+        outcomes: list[bool] = []
+        expected = 0
+        for topic, key, value in messages:
+            self.post(topic, key, value, outcomes.append)
+            expected += 1
+        self._producer.flush(35)
+        if outcomes != [True] * expected:
+            raise ConnectionError("Kafka did not acknowledge every message")
+
+
+class Forwarder(threading.Thread):
+    """Carries the outbox to Kafka, for as long as the process lives; rows leave when acknowledged."""
+
+    def __init__(self, outbox: Callable[[], Outbox], bootstrap: str, *, hold: bool) -> None:
+        """Prepare a thread over its own outbox; ``hold`` keeps acknowledged rows until settled."""
+        super().__init__(name="forwarder", daemon=True)
+        self._make_outbox, self._bootstrap, self._hold = outbox, bootstrap, hold
+        self._acknowledged: list[int] = []
+        self._failed = False
+        self._flying = 0
+        self._stopping = threading.Event()
+        self.wake = threading.Event()
+
+    def run(self) -> None:
+        """Carry until stopped; on a failed delivery wait for the rest and start again from the oldest row."""
+        outbox, sender, cursor = self._make_outbox(), Sender(self._bootstrap), 0
+        while not self._stopping.is_set():
+            rows = outbox.unsent(cursor, 500) if self._flying < 5_000 and not self._failed else []
+            for row in rows:
+                self._post(sender, row)
+                cursor = row.seq
+            sender.poll(0.005 if self._flying else 0)
+            self._note(outbox)
+            if self._failed and not self._flying:
+                _log.warning("Kafka does not take messages; the outbox keeps them")
+                self._failed, cursor = False, 0
+            elif not rows and not self._flying:
+                self.wake.wait(0.05)
+                self.wake.clear()
+        self._drain(outbox, sender)
+
+    def stop(self) -> None:
+        """Stop: what is in flight gets a few seconds, the rest stays in the outbox."""
+        self._stopping.set()
+        self.wake.set()
+        self.join(10)
+
+    def _post(self, sender: Sender, row: Row) -> None:
+        def done(acknowledged: bool) -> None:
+            self._flying -= 1
+            if acknowledged:
+                self._acknowledged.append(row.seq)
+            else:
+                self._failed = True
+
+        while True:
+            try:
+                sender.post(row.parcel.topic, row.parcel.key, row.parcel.value, done)
+                self._flying += 1
+                return
+            except BufferError:
+                sender.poll(0.1)
+
+    def _note(self, outbox: Outbox) -> None:
+        if self._acknowledged:
+            outbox.acknowledge(self._acknowledged, hold=self._hold)
+            self._acknowledged = []
+
+    def _drain(self, outbox: Outbox, sender: Sender) -> None:
+        deadline = time.monotonic() + 5
+        while self._flying and time.monotonic() < deadline:
+            sender.poll(0.1)
+        self._note(outbox)

@@ -1,0 +1,1 @@
+"""Mapping files: how one source's form becomes a report. The file name is the name."""

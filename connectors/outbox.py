@@ -1,0 +1,179 @@
+"""The outbox: what a door has promised to deliver, on the disk before the sender hears "accepted".
+
+It holds sealed bytes and keyed hashes only. A row leaves when Kafka has acknowledged it or, where the
+broker forgets (``hold``), when the node has found it again in ClickHouse.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from connectors.sqlite import open_database
+
+_DDL = """
+CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
+  report_uid BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (source, native, payload)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS delivery_report ON delivery (report_uid);
+CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id BLOB NOT NULL,
+  topic TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, marks TEXT NOT NULL,
+  sent INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS outbox_sent ON outbox (sent, seq);
+CREATE TABLE IF NOT EXISTS report_key (report_uid BLOB, key_ref BLOB,
+  PRIMARY KEY (report_uid, key_ref)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
+  PRIMARY KEY (source, outcome)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What names a delivery: source, keyed hash of its root id, keyed hash of its content."""
+
+    source: str
+    native: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message to send; ``marks`` says what must be in ClickHouse before a held row may leave."""
+
+    event_id: UUID
+    topic: str
+    key: bytes
+    value: bytes
+    marks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A parcel with its place in the outbox."""
+
+    seq: int
+    parcel: Parcel
+
+
+class Outbox:
+    """One instance per thread; processes may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the outbox at ``path``."""
+        self._db = open_database(path, _DDL)
+
+    def accept(
+        self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
+    ) -> list[tuple[UUID, bool]]:
+        """Durably accept deliveries in one transaction, which is synced before this returns.
+
+        Args:
+            keys: one per delivery.
+            pack: called as ``pack(index, revision)`` for each delivery that is new; returns its report uid,
+                its key reference and the parcel to send.
+
+        Returns:
+            Per delivery, the event id it has now or had before, and whether it is a repeat.
+        """
+        answers: list[tuple[UUID, bool]] = []
+        with self._db.write():
+            for index, key in enumerate(keys):
+                known = self._db.one(
+                    "SELECT event_id FROM delivery WHERE source = ? AND native = ? AND payload = ?",
+                    *(key.source, key.native, key.payload),
+                )
+                if known:
+                    answers.append((UUID(bytes=known[0]), True))
+                    self._count(key.source, "duplicate")
+                    continue
+                revision = (
+                    self._db.one(
+                        "SELECT count(*) FROM delivery WHERE source = ? AND native = ?",
+                        key.source,
+                        key.native,
+                    )
+                    or (0,)
+                )[0]
+                report_uid, key_ref, parcel = pack(index, revision)
+                self._db.execute(
+                    "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?)",
+                    (key.source, key.native, key.payload, parcel.event_id.bytes, report_uid.bytes, revision),
+                )
+                self._db.execute(
+                    "INSERT OR IGNORE INTO report_key VALUES (?, ?)", (report_uid.bytes, key_ref.bytes)
+                )
+                self._put(parcel)
+                self._count(key.source, "new")
+                answers.append((parcel.event_id, False))
+        return answers
+
+    def put(self, parcel: Parcel) -> None:
+        """Durably add one message that is no report, such as a change of consent."""
+        with self._db.write():
+            self._put(parcel)
+
+    def unsent(self, after: int, limit: int) -> list[Row]:
+        """Return rows not yet acknowledged by Kafka, oldest first, with ``seq`` above ``after``."""
+        return self._rows("sent = 0 AND seq > ?", after, limit)
+
+    def unsettled(self, after: int, limit: int) -> list[Row]:
+        """Return rows Kafka has acknowledged and ``hold`` keeps, oldest first."""
+        return self._rows("sent = 1 AND seq > ?", after, limit)
+
+    def acknowledge(self, seqs: Iterable[int], *, hold: bool) -> None:
+        """Note that Kafka has these rows: they leave, or wait to be settled when ``hold``."""
+        sql = "UPDATE outbox SET sent = 1 WHERE seq = ?" if hold else "DELETE FROM outbox WHERE seq = ?"
+        with self._db.write():
+            self._db.executemany(sql, [(seq,) for seq in seqs])
+
+    def settle(self, seqs: Iterable[int]) -> None:
+        """Let rows leave that have been found in ClickHouse."""
+        self.acknowledge(seqs, hold=False)
+
+    def resend_all(self) -> None:
+        """Mark every held row unsent: the broker that acknowledged it is gone with its memory."""
+        with self._db.write():
+            self._db.execute("UPDATE outbox SET sent = 0 WHERE sent = 1")
+
+    def backlog(self) -> int:
+        """Return how many rows are still here."""
+        return int((self._db.one("SELECT count(*) FROM outbox") or (0,))[0])
+
+    def tally(self) -> dict[str, dict[str, int]]:
+        """Return ``{source: {outcome: deliveries}}``; outcomes are ``new`` and ``duplicate``."""
+        result: dict[str, dict[str, int]] = {}
+        for source, outcome, n in self._db.all(
+            "SELECT source, outcome, n FROM tally ORDER BY source, outcome"
+        ):
+            result.setdefault(source, {})[outcome] = n
+        return result
+
+    def report_of(self, event_id: UUID) -> UUID | None:
+        """Return the report an event belongs to, or None."""
+        row = self._db.one("SELECT report_uid FROM delivery WHERE event_id = ?", event_id.bytes)
+        return UUID(bytes=row[0]) if row else None
+
+    def keys_of(self, report_uid: UUID) -> list[UUID]:
+        """Return the key references of every revision of a report."""
+        rows = self._db.all("SELECT key_ref FROM report_key WHERE report_uid = ?", report_uid.bytes)
+        return [UUID(bytes=row[0]) for row in rows]
+
+    def _rows(self, where: str, after: int, limit: int) -> list[Row]:
+        rows = self._db.all(
+            f"SELECT seq, event_id, topic, key, value, marks FROM outbox WHERE {where} ORDER BY seq LIMIT ?",  # noqa: S608
+            *(after, limit),
+        )
+        return [
+            Row(seq, Parcel(UUID(bytes=e), topic, key, value, marks))
+            for seq, e, topic, key, value, marks in rows
+        ]
+
+    def _put(self, parcel: Parcel) -> None:
+        self._db.execute(
+            "INSERT INTO outbox (event_id, topic, key, value, marks) VALUES (?, ?, ?, ?, ?)",
+            (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks),
+        )
+
+    def _count(self, source: str, outcome: str) -> None:
+        self._db.execute(
+            "INSERT INTO tally VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (source, outcome)
+        )

@@ -1,0 +1,31 @@
+"""The node's master key and operator token: files of mode 0600 in ``home/secrets``, made on first use."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def _once(path: Path, make: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(make + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return make
+
+
+def master_key(home: Path) -> bytes:
+    """Return the 32-byte master key, made on first use.
+
+    Losing it loses every sealed report and every token: back it up apart from the rest.
+    """
+    return bytes.fromhex(_once(home / "secrets" / "master.key", secrets.token_hex(32)))
+
+
+def operator_token(home: Path) -> str:
+    """Return the bearer token of the operator's own pages, made on first use."""
+    return _once(home / "secrets" / "operator.token", secrets.token_urlsafe(32))

@@ -1,0 +1,23 @@
+"""A CSV file: one report a line under a header line."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".csv"
+
+
+def rows(path: Path) -> Iterator[dict[str, Any] | bytes]:
+    """Yield each line as ``{column: text}``; a line that is no row of the table comes as its bytes."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        for row in csv.DictReader(file, restkey="", restval=None):
+            cells = {k: v for k, v in row.items() if v is not None}
+            if "" in row or len(cells) != len(row) or not _is_text(cells.values()):
+                yield ",".join(str(v) for v in row.values()).encode("utf-8", "surrogateescape")
+            else:
+                yield cells
+
+
+def _is_text(values: Any) -> bool:
+    return not any("\udc80" <= c <= "\udcff" for value in values for c in value)

@@ -1,0 +1,1 @@
+"""Avro schemas, one file per published version, and their index ``ids.json``."""

@@ -1,0 +1,49 @@
+"""The code lists of the open vocabularies: what a code means, and which codes there are."""
+
+import csv
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_CODES = files("schemas.codes")
+
+
+@cache
+def codes(name: str) -> dict[str, str]:
+    """Return a code list as ``{code: label}``, in file order.
+
+    Args:
+        name: file stem in ``schemas/codes``, such as ``isic4_sections``.
+
+    Raises:
+        FileNotFoundError: there is no such list.
+    """
+    if (_CODES / f"{name}.json").is_file():
+        rows = _entries(json.loads((_CODES / f"{name}.json").read_text(encoding="utf-8")))
+        return {row["code"]: row.get("label") or row.get("meaning", "") for row in rows}
+    lines = (_CODES / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    reader = csv.DictReader(lines)
+    key, label = _columns(list(reader.fieldnames or ()))
+    return {row[key]: row[label] or row[key] for row in reader}
+
+
+def _entries(document: dict[str, Any]) -> list[dict[str, str]]:
+    return document.get("indicators") or document.get("levels") or []
+
+
+def _columns(names: list[str]) -> tuple[str, str]:
+    key = next(n for n in names if n in ("code", "alpha_2", "bcp47"))
+    return key, next(n for n in names if n in ("label", "name", "meaning"))
+
+
+@cache
+def section_of_division() -> dict[str, str]:
+    """Return ``{ISIC division: ISIC section}``, Rev. 4."""
+    lines = (_CODES / "isic4_divisions.csv").read_text(encoding="utf-8").splitlines()
+    return {row["code"]: row["section"] for row in csv.DictReader(lines)}
+
+
+def provinces(country: str) -> tuple[str, ...]:
+    """Return the ISO 3166-2 codes of a country's first-level subdivisions, in list order."""
+    return tuple(code for code in codes("iso3166_2_selected") if code.startswith(f"{country}-"))

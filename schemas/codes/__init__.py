@@ -1,0 +1,1 @@
+"""Code lists of the open vocabularies, with their sources in the files."""

@@ -1,0 +1,1 @@
+"""Pure steps, one verb a file: no clock, no randomness but OpenDP's, no I/O."""

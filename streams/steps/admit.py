@@ -1,0 +1,122 @@
+"""Admit: decide which of a workplace's contributions count.
+
+All state is keyed by the privacy unit. In its own week (seven days, beginning on a day that is a keyed hash
+of the unit) a unit adds 1 to at most ``table.cells`` distinct cells of a table, some of them reserved for
+severe reports, and it is counted in at most ``own_weeks_per_year`` of 52 own weeks. Removing a unit
+therefore changes a table by at most ``table.cells`` per own week, whoever else reports; a person inside it
+by at most twice that (a freed slot is taken by somebody else).
+
+What is not admitted is silently not counted: exhaustion is data, so nothing anywhere may show it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from streams.steps.policy import ALL, OTHER, Cell, Policy, Table
+from streams.steps.windows import day_number
+
+OWN_WEEKS_IN_A_YEAR = 52
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One de-identified report as the release sees it."""
+
+    contribution_id: bytes
+    report_token: bytes
+    revision: int
+    op: str
+    unit: str = field(repr=False)
+    sector: str = field(repr=False)
+    region: str = field(repr=False)
+    indicators: tuple[str, ...] = field(repr=False)
+    minor_involved: bool = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """One cell a unit has been counted in, in one own week of one table."""
+
+    unit: str = field(repr=False)
+    own_week: int
+    cell: Cell
+    severe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the journal remembers of the units at hand.
+
+    Attributes:
+        admitted: cells each unit was counted in, in this table and its present own week.
+        own_weeks: own weeks each unit has been counted in, in any table, within its present year.
+    """
+
+    admitted: frozenset[Admitted] = frozenset()
+    own_weeks: frozenset[tuple[str, int]] = frozenset()
+
+
+def own_week(unit: str, window_start: datetime, policy: Policy, phase: Callable[[str], int]) -> int:
+    """Return the number of the unit's own week that holds a window; ``phase`` is a keyed hash of the unit."""
+    return (day_number(window_start) + phase(unit) % policy.own_week_days) // policy.own_week_days
+
+
+def newest(contributions: Iterable[Contribution]) -> list[Contribution]:
+    """Keep each report's newest revision, and none of a report that has been withdrawn."""
+    last: dict[bytes, Contribution] = {}
+    for c in contributions:
+        seen = last.get(c.report_token)
+        if seen is None or (c.revision, c.op == "WITHDRAW") > (seen.revision, seen.op == "WITHDRAW"):
+            last[c.report_token] = c
+    return [c for c in last.values() if c.op != "WITHDRAW"]
+
+
+def admit(
+    contributions: Sequence[Contribution],
+    ledger: Ledger,
+    policy: Policy,
+    table: Table,
+    window_start: datetime,
+    phase: Callable[[str], int],
+) -> list[Admitted]:
+    """Return what this window adds, one entry per unit and cell.
+
+    Severe reports choose first; after that the order is that of the contribution ids, which are keyed
+    hashes: nobody can arrange to come first.
+    """
+    wanted = sorted(
+        (not (indicator in policy.severe_indicators or c.minor_involved), c.contribution_id, indicator, c)
+        for c in newest(contributions)
+        for indicator in c.indicators or (OTHER,)
+    )
+    held = {(a.unit, a.cell) for a in ledger.admitted}
+    used = Counter(a.unit for a in ledger.admitted)
+    plain = Counter(a.unit for a in ledger.admitted if not a.severe)
+    weeks = set(ledger.own_weeks)
+    counted = Counter(unit for unit, _ in weeks)
+    added = []
+    for mild, _, indicator, c in wanted:
+        week = own_week(c.unit, window_start, policy, phase)
+        cell = _cell(table, indicator, c)
+        new_week = (c.unit, week) not in weeks
+        if (
+            (c.unit, cell) in held
+            or used[c.unit] >= table.cells
+            or (mild and plain[c.unit] >= table.cells - table.reserved)
+            or (new_week and counted[c.unit] >= policy.own_weeks_per_year)
+        ):
+            continue
+        if new_week:
+            weeks.add((c.unit, week))
+            counted[c.unit] += 1
+        held.add((c.unit, cell))
+        used[c.unit] += 1
+        plain[c.unit] += mild
+        added.append(Admitted(c.unit, week, cell, not mild))
+    return added
+
+
+def _cell(table: Table, indicator: str, c: Contribution) -> Cell:
+    return (indicator, c.sector if "sector" in table.by else ALL, c.region if "region" in table.by else ALL)

@@ -133,7 +133,7 @@ class Door:
         self, delivery: Delivery, event_id: UUID, now: datetime, body: bytes, ref: UUID, key: bytes
     ) -> Parcel:
         letter = DeadLetter(
-            dead_letter_id=self._tokens.uuid("dead-letter", str(event_id)),
+            dead_letter_id=self._tokens.dead_letter(event_id),
             event_id=event_id,
             source_id=delivery.source,
             reason="UNMAPPABLE",

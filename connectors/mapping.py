@@ -53,7 +53,7 @@ class Mapped:
             Unmappable: the payload is of another form, lacks what is required, or a value cannot be read.
         """
         try:
-            report = self._map(payload)
+            report = self.report(payload)
             delivery = canonical.parse(report, source, verification)
         except canonical.Malformed:
             raise Unmappable("value") from None
@@ -71,7 +71,8 @@ class Mapped:
             test=delivery.test,
         )
 
-    def _map(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def report(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a payload as a canonical report; raises ``Unmappable``, or what a cast raises."""
         document = self.document
         if not _search(document["when"], payload):
             raise Unmappable("form")

@@ -42,6 +42,18 @@ class Tokens:
         raw[8] = raw[8] & 0x3F | 0x80
         return UUID(bytes=bytes(raw))
 
+    def contribution(self, event_id: UUID) -> UUID:
+        """Name a report among the counts: the same after every redelivery."""
+        return self.uuid("contribution", str(event_id))
+
+    def case(self, event_id: UUID) -> UUID:
+        """Name a report on the case path."""
+        return self.uuid("case", str(event_id))
+
+    def dead_letter(self, event_id: UUID) -> UUID:
+        """Name a report among the dead letters."""
+        return self.uuid("dead-letter", str(event_id))
+
 
 def _derive(master: bytes, purpose: str) -> bytes:
     return HKDF(hashes.SHA256(), length=32, salt=b"chorus", info=purpose.encode()).derive(master)

@@ -1,4 +1,4 @@
-"""The agents: each takes a batch, calls one pure step, sends or inserts what comes out, and only then lets go.
+"""The agents: each takes a batch, calls a pure step, sends or inserts what comes out, then lets go.
 
 Raw bytes in and out, no tables, no state: what an agent needs to remember is in ClickHouse or the journal.
 An error of the machinery (broker, ClickHouse, disk) is waited out; an error of a message is a dead letter.
@@ -6,7 +6,7 @@ An error of the machinery (broker, ClickHouse, disk) is waited out; an error of 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -18,8 +18,8 @@ from schemas.codec import Codec, Undecodable
 from schemas.events import Alert, CaseReport, ConsentChange, DeadLetter, DeidentifiedReport, Release
 from schemas.tokens import Tokens
 from schemas.topics import Topic
-from streams.steps.receive import Receiver
-from streams.steps.refuse import Coordinates, Refused
+from streams.steps.receive import Outcome, Receiver
+from streams.steps.refuse import Coordinates
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -94,13 +94,8 @@ def _receive(app: faust.App, parts: Parts) -> None:
     async def deidentify(stream: Any) -> None:
         nonlocal in_a_row
         async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
-            pairs = [(event.value, _coordinates(event, parts.now())) for event in events]
-            outcomes = await _persist(
-                app,
-                lambda pairs=pairs: asyncio.to_thread(lambda: [parts.receiver.receive(*p) for p in pairs]),
-            )
             messages: list[Message] = []
-            for outcome in outcomes:
+            for outcome in await _persist(_receive_all, parts, events):
                 in_a_row = in_a_row + 1 if outcome.dead_letter else 0
                 if in_a_row > parts.poison_limit:
                     await _stop(
@@ -110,7 +105,12 @@ def _receive(app: faust.App, parts: Parts) -> None:
             await _deliver(app, messages)
 
 
-def _messages(codec: Codec, outcome: Any) -> Iterable[Message]:
+def _receive_all(parts: Parts, events: Sequence[Any]) -> list[Outcome]:
+    now = parts.now()
+    return [parts.receiver.receive(event.value, _coordinates(event, now)) for event in events]
+
+
+def _messages(codec: Codec, outcome: Outcome) -> Iterable[Message]:
     if outcome.contribution:
         key = outcome.contribution.contribution_id.bytes
         yield topics.DEIDENTIFIED, key, codec.encode(outcome.contribution)
@@ -130,12 +130,7 @@ def _keep(
         async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
             now = parts.now()
             rows = [row(value, now) for value in _decoded(parts.codec, kind, events)]
-            await _persist(
-                app,
-                lambda rows=rows, token=_token(events): asyncio.to_thread(
-                    parts.store.insert, table, rows, token
-                ),
-            )
+            await _persist(parts.store.insert, table, rows, _token(events))
 
 
 def _watch(app: faust.App, parts: Parts) -> None:
@@ -145,16 +140,12 @@ def _watch(app: faust.App, parts: Parts) -> None:
     async def watch(stream: Any) -> None:
         async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
             releases = list(_decoded(parts.codec, Release, events))
-            token = _token(events)
-            cells = [cell for release in releases for cell in _cell_rows(release)]
+            cells = [row for release in releases for row in _cell_rows(release)]
+            await _persist(parts.store.insert, "released.cells", cells, _token(events))
             manifests = [_manifest_row(release) for release in releases]
-            insert = parts.store.insert
-            await _persist(app, lambda c=cells, t=token: asyncio.to_thread(insert, "released.cells", c, t))
-            await _persist(
-                app, lambda m=manifests, t=token: asyncio.to_thread(insert, "released.releases", m, t)
-            )
-            found = await _persist(app, lambda r=releases: asyncio.to_thread(parts.watch.look, r))
-            await _deliver(app, [(topics.ALERTS, a.alert_id.encode(), parts.codec.encode(a)) for a in found])
+            await _persist(parts.store.insert, "released.releases", manifests, _token(events))
+            alerts = await _persist(parts.watch.look, releases)
+            await _deliver(app, [(topics.ALERTS, a.alert_id.encode(), parts.codec.encode(a)) for a in alerts])
 
 
 def _withdraw(app: faust.App, parts: Parts) -> None:
@@ -165,15 +156,13 @@ def _withdraw(app: faust.App, parts: Parts) -> None:
         async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
             for change in _decoded(parts.codec, ConsentChange, events):
                 if change.kind == "WITHDRAW":
-                    for table, column, purpose in _WITHDRAWN:
-                        token = parts.tokens.uuid(purpose, str(change.report_uid))
-                        sql = f"ALTER TABLE {table} DELETE WHERE {column} = {{token:UUID}} SETTINGS mutations_sync = 1"
-                        await _persist(
-                            app,
-                            lambda s=sql, t=token: asyncio.to_thread(
-                                lambda: parts.store.command(s, token=str(t))
-                            ),
-                        )
+                    await _persist(_remove, parts, change)
+
+
+def _remove(parts: Parts, change: ConsentChange) -> None:
+    for table, column, purpose in _WITHDRAWN:
+        sql = f"ALTER TABLE {table} DELETE WHERE {column} = {{token:UUID}} SETTINGS mutations_sync = 1"
+        parts.store.command(sql, token=str(parts.tokens.uuid(purpose, str(change.report_uid))))
 
 
 _WITHDRAWN = (
@@ -205,29 +194,32 @@ def _decoded(codec: Codec, kind: type[T], events: Sequence[Any]) -> Iterable[T]:
             _log.error("not a %s: %s:%s:%s", kind.__name__, place.topic, place.partition, place.offset)
 
 
-async def _persist(app: faust.App, act: Callable[[], Awaitable[T]]) -> T:
-    """Do it, however often it takes: Faust acknowledges a message whose agent raised, so nothing may raise."""
+async def _persist(act: Callable[..., T], *arguments: Any) -> T:
+    """Do it in a thread, however often it takes: Faust acknowledges a message whose agent raised."""
     pause = 0.1
     while True:
         try:
-            return await act()
-        except Refused:
-            raise
+            return await asyncio.to_thread(act, *arguments)
         except Exception as error:
-            _log.warning("waiting %.1f s: %s", pause, type(error).__name__)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 10.0)
+            pause = await _wait_out(error, pause)
 
 
 async def _deliver(app: faust.App, messages: Sequence[Message]) -> None:
     """Send, and wait until the broker has acknowledged every message."""
+    pause = 0.1
+    while True:
+        try:
+            sent = [await channel(app, topic).send(key=key, value=value) for topic, key, value in messages]
+            await asyncio.gather(*sent)
+            return
+        except Exception as error:
+            pause = await _wait_out(error, pause)
 
-    async def send() -> None:
-        sent = [await channel(app, topic).send(key=key, value=value) for topic, key, value in messages]
-        await asyncio.gather(*sent)
 
-    if messages:
-        await _persist(app, send)
+async def _wait_out(error: Exception, pause: float) -> float:
+    _log.warning("trying again in %.1f s: %s", pause, type(error).__name__)
+    await asyncio.sleep(pause)
+    return min(pause * 2, 10.0)
 
 
 async def _stop(app: faust.App, why: Exception) -> None:

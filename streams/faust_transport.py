@@ -28,7 +28,7 @@ class _Thread(AIOKafkaConsumerThread):
         self,
         consumer: Any,
         active_partitions: Any,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's own signature
         max_records: int | None = None,
     ) -> Mapping[Any, Any]:
         if active_partitions is not None:

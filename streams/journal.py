@@ -20,13 +20,18 @@ from streams.steps.episodes import e90
 from streams.steps.policy import Policy, Table
 
 _DDL = """
-CREATE TABLE IF NOT EXISTS release (name TEXT, window_start INTEGER, milli_epsilon INTEGER NOT NULL,
-  sensitivity INTEGER NOT NULL, noise_scale INTEGER NOT NULL, payload BLOB NOT NULL, published INTEGER NOT NULL,
-  PRIMARY KEY (name, window_start), CHECK (sensitivity * 1000 = milli_epsilon * noise_scale)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS considered (name TEXT, contribution_id BLOB, window_start INTEGER NOT NULL,
-  PRIMARY KEY (name, contribution_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS admitted (name TEXT, unit TEXT, own_week INTEGER, indicator TEXT, sector TEXT, region TEXT,
-  severe INTEGER NOT NULL, PRIMARY KEY (name, unit, own_week, indicator, sector, region)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS release (
+  name TEXT, window_start INTEGER, milli_epsilon INTEGER NOT NULL, sensitivity INTEGER NOT NULL,
+  noise_scale INTEGER NOT NULL, payload BLOB NOT NULL, published INTEGER NOT NULL,
+  PRIMARY KEY (name, window_start), CHECK (sensitivity * 1000 = milli_epsilon * noise_scale)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS considered (
+  name TEXT, contribution_id BLOB, window_start INTEGER NOT NULL, PRIMARY KEY (name, contribution_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS admitted (
+  name TEXT, unit TEXT, own_week INTEGER, indicator TEXT, sector TEXT, region TEXT, severe INTEGER NOT NULL,
+  PRIMARY KEY (name, unit, own_week, indicator, sector, region)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS own_week (unit TEXT, own_week INTEGER, PRIMARY KEY (unit, own_week)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS beginning (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 """
@@ -150,7 +155,8 @@ class Journal:
             admitted |= {
                 Admitted(unit, week, (indicator, sector, region), bool(severe))
                 for indicator, sector, region, severe in self._db.all(
-                    "SELECT indicator, sector, region, severe FROM admitted WHERE name = ? AND unit = ? AND own_week = ?",
+                    "SELECT indicator, sector, region, severe FROM admitted"
+                    " WHERE name = ? AND unit = ? AND own_week = ?",
                     *(table.name, unit, week),
                 )
             }

@@ -1,52 +1,128 @@
-"""Alert: from episodes in released numbers to what people are told."""
+"""Alert: from rises in released numbers to what people are told."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from math import log10
+
+import numpy as np
 
 from schemas.codelists import codes
 from schemas.events import Alert
-from streams.steps.detect import Detection, Integers
+from streams.steps.corroborate import Group, Rise, corroborate
+from streams.steps.detect import Detection, Integers, Tuning, detect
 from streams.steps.episodes import Episode, e90, episodes, reason
 from streams.steps.policy import ALL, OTHER, Cell, Table
 
 DETECTOR = "mixture-shiryaev-roberts/1"
 
 
-def alerts(
-    table: Table, domain: Sequence[Cell], starts: Sequence[datetime], values: Integers, detection: Detection
-) -> list[tuple[int, Alert]]:
-    """Return every episode of a table as an alert, with the index of the last window that changed it.
+def hourly_alerts(
+    table: Table, domain: Sequence[Cell], starts: Sequence[datetime], values: Integers
+) -> list[Alert]:
+    """Return every episode of a table of short windows, cell by cell.
 
     Args:
         table: the released table.
         domain: its cells, in the order of the columns of ``values``.
         starts: start of each window, in the order of the rows.
         values: released integers [windows, cells].
-        detection: what the detector says of them.
     """
+    detection = detect(values, float(table.noise_scale), Tuning.hourly(len(domain)))
     return [
-        (
-            len(starts) - 1 if episode.closed is None else episode.closed,
-            _alert(table, domain, starts, detection, episode),
-        )
-        for episode in episodes(detection, values)
+        _alert(table, domain[e.cell], starts, detection, e, ALL, len(domain))
+        for e in episodes(detection, values)
     ]
 
 
+def places_alerts(
+    tables: Sequence[Table],
+    domains: Sequence[Sequence[Cell]],
+    starts: Sequence[datetime],
+    values: Sequence[Integers],
+) -> list[Alert]:
+    """Return every episode of the daily tables, looked at together.
+
+    Arguments as in ``hourly_alerts``, one per table; all tables share the windows and the noise scale.
+    """
+    columns = [(table, cell) for table, domain in zip(tables, domains, strict=True) for cell in domain]
+    side_by_side = np.concatenate(values, axis=1)
+    tuning = Tuning.daily(len(columns))
+    detection = detect(side_by_side, float(tables[0].noise_scale), tuning)
+    groups = _groups(tuple(cell for _, cell in columns))
+    threshold = 365.0 * len(groups)
+    found = []
+    for rise in corroborate(side_by_side, detection, groups, threshold):
+        table, cell = columns[rise.lead]
+        others = [columns[i][1] for i in rise.cells if i != rise.lead]
+        also = others[0] if others else None
+        found.append(
+            _place_alert(table, cell, also, starts, detection, side_by_side, rise, threshold, len(groups))
+        )
+    return found
+
+
+@cache
+def _groups(cells: tuple[Cell, ...]) -> tuple[Group, ...]:
+    """Each cell alone, and each pair of a sector cell and a province cell of one indicator."""
+    sectors = [(i, c) for i, c in enumerate(cells) if c[2] == ALL]
+    provinces = [(i, c) for i, c in enumerate(cells) if c[1] == ALL]
+    pairs = ((s, p) for s, (what_s, *_) in sectors for p, (what_p, *_) in provinces if what_s == what_p)
+    return (*((i,) for i in range(len(cells))), *pairs)
+
+
+def _place_alert(
+    table: Table,
+    cell: Cell,
+    also: Cell | None,
+    starts: Sequence[datetime],
+    detection: Detection,
+    values: Integers,
+    rise: Rise,
+    threshold: float,
+    groups: int,
+) -> Alert:
+    latest = len(starts) - 1 if rise.closed is None else rise.closed
+    episode = Episode(
+        cell=rise.lead,
+        since=rise.since,
+        opened=rise.opened,
+        last_alarm=rise.last_alarm,
+        closed=rise.closed,
+        peak_value=int(values[rise.since : latest + 1, rise.lead].max()),
+        baseline_at_open=float(detection.baseline[rise.opened, rise.lead]),
+        sd=float(detection.sd[rise.opened, rise.lead]),
+        score=rise.score,
+        value_now=int(values[latest, rise.lead]),
+        ending=None if rise.closed is None else "quiet",
+    )
+    place = where(cell) if also is None else f"{where(cell)}, most of all {within(also)}"
+    return _alert(table, cell, starts, detection, episode, place, groups, also, log10(threshold))
+
+
 def _alert(
-    table: Table, domain: Sequence[Cell], starts: Sequence[datetime], detection: Detection, episode: Episode
+    table: Table,
+    cell: Cell,
+    starts: Sequence[datetime],
+    detection: Detection,
+    episode: Episode,
+    place: str,
+    cells: int,
+    also: Cell | None = None,
+    threshold: float | None = None,
 ) -> Alert:
     size = timedelta(hours=table.window_hours)
-    indicator, sector, region = cell = domain[episode.cell]
+    indicator, sector, region = cell
+    if also:  # the other table's cell says which sector, or which province
+        sector, region = (also[1], region) if sector == ALL else (sector, also[2])
     latest = len(starts) - 1 if episode.closed is None else episode.closed
     words = reason(
         episode,
         what=what(indicator),
-        where=where(cell),
+        where=where(cell) if place == ALL else place,
         when=_name_of(starts, table),
         noise_scale=float(table.noise_scale),
-        cells=len(domain),
+        cells=cells,
         window="day" if table.window_hours == 24 else "hour",
     )
     return Alert(
@@ -63,7 +139,7 @@ def _alert(
         baseline=round(episode.baseline_at_open, 3),
         e90=e90(table.noise_scale),
         score=round(episode.score, 3),
-        threshold=round(log10(detection.tuning.threshold), 3),
+        threshold=round(log10(detection.tuning.threshold) if threshold is None else threshold, 3),
         detector=DETECTOR,
         reason=words,
         release_id=f"{table.name}/{starts[latest]:%Y-%m-%dT%H:%MZ}",
@@ -71,21 +147,26 @@ def _alert(
 
 
 def what(indicator: str) -> str:
-    """Return an indicator's label in the middle of a sentence."""
+    """Return an indicator's label as it stands in the middle of a sentence."""
     label = codes("ilo_forced_labour_indicators").get(indicator, "other problems")
     return label[0].lower() + label[1:]
 
 
 def where(cell: Cell) -> str:
-    """Say in words which part of the country or the economy a cell covers."""
+    """Say in words which part of the economy or the country a cell covers."""
     _, sector, region = cell
     if sector not in (ALL, OTHER):
         return codes("isic4_sections")[sector].lower()
     if region not in (ALL, OTHER):
         return codes("iso3166_2_selected")[region]
-    if OTHER in (sector, region):
-        return "no known sector" if sector == OTHER else "no known province"
-    return "the whole country"
+    if sector == OTHER:
+        return "workplaces of unknown sector"
+    return "unknown provinces" if region == OTHER else "the whole country"
+
+
+def within(cell: Cell) -> str:
+    """Say ``where`` as the second half of a place: "in manufacturing"."""
+    return f"in {where(cell)}"
 
 
 def _name_of(starts: Sequence[datetime], table: Table) -> Callable[[int], str]:

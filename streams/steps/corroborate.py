@@ -26,7 +26,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streams.steps.detect import LOWEST_MEAN, PLUS_SD, TIMES, Detection, Floats, Integers, beginning, log_ratios
+from streams.steps.detect import (
+    LOWEST_MEAN,
+    PLUS_SD,
+    TIMES,
+    Detection,
+    Floats,
+    Integers,
+    beginning,
+    log_ratios,
+)
 
 Group = tuple[int, ...]
 

@@ -7,7 +7,6 @@ asked for it, a case for the holder (codes and redacted words). ``FIELD_RULES`` 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from schemas.codelists import codes, provinces, section_of_division
 from schemas.consent import may_count
@@ -103,7 +102,7 @@ class Deidentifier:
         """Return the report as a contribution; blank where the worker did not agree to be counted."""
         workplace = self.register.find(body.workplace_name)
         ids: dict[str, Any] = {
-            "contribution_id": contribution_id(self.tokens, report),
+            "contribution_id": self.tokens.contribution(report.event_id),
             "report_token": self.tokens.uuid("contribution-report", str(report.report_uid)),
             "revision": report.revision,
             "op": report.op,
@@ -132,7 +131,7 @@ class Deidentifier:
         status, narratives = self._redacted(body)
         token = self.tokens.hex("case-workplace", workplace.workplace_id)[:32] if workplace else None
         return CaseReport(
-            case_id=case_id(self.tokens, report),
+            case_id=self.tokens.case(report.event_id),
             case_token=self.tokens.uuid("case-report", str(report.report_uid)),
             revision=report.revision,
             op=report.op,
@@ -179,16 +178,6 @@ class Deidentifier:
 _DROPPED: dict[str, TextStatus] = {"language": "DROPPED_LANGUAGE", "residue": "DROPPED_RESIDUE"}
 _AGES = ("<15", "15-17", "18-24", "25-34", "35-49", "50+")
 _WORKERS = ("1", "2-5", "6-20", "21-100", "100+")
-
-
-def contribution_id(tokens: Tokens, report: SealedReport) -> UUID:
-    """Return the id a report has among the counts: the same after every redelivery."""
-    return tokens.uuid("contribution", str(report.event_id))
-
-
-def case_id(tokens: Tokens, report: SealedReport) -> UUID:
-    """Return the id a report has on the case path."""
-    return tokens.uuid("case", str(report.event_id))
 
 
 def _unit(workplace: Workplace | None, region: str, source: str) -> tuple[UnitKind, str]:

@@ -58,10 +58,10 @@ class Receiver:
         self, data: bytes, report: SealedReport | None, refusal: Refused, at: Coordinates
     ) -> DeadLetter:
         tokens = self.deidentifier.tokens
-        place = (at.topic, str(at.partition), str(at.offset))
-        name = (str(report.event_id),) if report else place
+        place = f"{at.topic}:{at.partition}:{at.offset}"
+        name = tokens.dead_letter(report.event_id) if report else tokens.uuid("dead-place", place)
         letter = DeadLetter(
-            dead_letter_id=tokens.uuid("dead-letter", *name),
+            dead_letter_id=name,
             event_id=report.event_id if report else None,
             source_id=report.source_id if report else None,
             reason=refusal.reason,

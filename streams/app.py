@@ -1,0 +1,359 @@
+"""The composition root: puts a node together and runs it. The only place that knows every part.
+
+A node is a *door* (takes in, and shows), a *worker* (the path), or both in one process. Time comes from a
+clock that is given, so that a demonstration can run a season in a minute through the same code.
+"""
+
+import asyncio
+import contextlib
+import csv
+import logging
+import signal
+import socket
+import tomllib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import faust
+import uvicorn
+
+from connectors import sources
+from connectors.clickhouse import ClickHouse, migrate
+from connectors.intake import Accepted, Delivery, Door
+from connectors.kafka import Forwarder, Sender, create_topics, wait_until_up
+from connectors.keystore import KeyMissing, KeyStore
+from connectors.outbox import Outbox
+from connectors.seal import Unsealable, seal, unseal
+from connectors.secrets import master_key, operator_token
+from connectors.settings import ConnectorSettings
+from connectors.web.group_commit import GroupCommit
+from connectors.web.server import WebParts, build
+from schemas import topics
+from schemas.codec import Codec
+from schemas.events import DeadLetter, SealedReport
+from schemas.registry import connect
+from schemas.tokens import Tokens
+from streams import faust_transport, recognizers
+from streams.agents import Parts, attach
+from streams.journal import Journal
+from streams.releaser import ReleaseClock, Releaser
+from streams.settings import StreamSettings
+from streams.settler import Settler
+from streams.steps.deidentify import Deidentifier, Undecidable
+from streams.steps.policy import Policy, parse
+from streams.steps.receive import Receiver
+from streams.steps.refuse import Refused
+from streams.steps.register import Register
+from streams.watch import Watcher
+
+_log = logging.getLogger(__name__)
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+def read_policy(stream: StreamSettings) -> Policy:
+    """Read the privacy policy.
+
+    Raises:
+        UnsafePolicy: the file promises what cannot be kept.
+    """
+    path = stream.privacy_file or files("streams") / "privacy.toml"
+    return parse(tomllib.loads(path.read_text(encoding="utf-8")), stream.profile, stream.country)
+
+
+@dataclass
+class Node:
+    """A node's parts, each made when it is first needed.
+
+    Attributes:
+        settings: of the doors.
+        stream: of the path.
+        bootstrap: Kafka bootstrap servers.
+        now: the clock.
+        broker_forgets: the broker keeps nothing over a restart, so the outbox and the journal must.
+    """
+
+    settings: ConnectorSettings
+    stream: StreamSettings
+    bootstrap: str
+    now: Clock = system_clock
+    broker_forgets: bool = False
+
+    @property
+    def home(self) -> Path:
+        """The folder of this node's state."""
+        return self.settings.home
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Keyed hashes under this node's master key."""
+        return Tokens(master_key(self.home))
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Events to bytes and back."""
+        return Codec(connect(self.settings.schema_registry_url))
+
+    @cached_property
+    def db(self) -> ClickHouse:
+        """ClickHouse, migrated."""
+        db = ClickHouse(self.settings.clickhouse_url, self.home / "chdb")
+        migrate(db)
+        return db
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the release promises."""
+        return read_policy(self.stream)
+
+    def outbox(self) -> Outbox:
+        """Open the outbox; one for each thread."""
+        return Outbox(self.home / "outbox.db")
+
+    def keys(self) -> KeyStore:
+        """Open the key store; one for each thread."""
+        return KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
+
+    def journal(self) -> Journal:
+        """Open the release journal; one for each thread."""
+        return Journal(self.home / "journal.db", self.policy, self.tokens, self.codec)
+
+    def door(self) -> Door:
+        """Open a door; one for each thread."""
+        return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now)
+
+    def register(self) -> Register:
+        """Read the register of verified workplaces, ``home/workplaces.csv``; there may be none."""
+        path = self.home / "workplaces.csv"
+        if not path.is_file():
+            return Register()
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return Register(csv.DictReader(file))
+
+    def receiver(self) -> Receiver:
+        """Put the steps of a sealed report together."""
+        keys = self.keys()
+
+        def open_sealed(report: SealedReport) -> bytes:
+            try:
+                return unseal(report, keys.key(report.key_ref))
+            except KeyMissing:
+                raise Refused("KEY_MISSING", "open") from None
+            except Unsealable:
+                raise Refused("UNSEALABLE", "open") from None
+
+        def bury(letter: DeadLetter, data: bytes) -> DeadLetter:
+            ((ref, key),) = keys.add("dead_letters", 1)
+            return seal(replace(letter, key_ref=ref), data, key)
+
+        redactor = recognizers.build_redactor()
+
+        def redact(text: str, language: str | None) -> str:
+            try:
+                return redactor.redact(text, language).text
+            except recognizers.Undecidable as why:
+                raise Undecidable(str(why)) from None
+
+        deidentifier = Deidentifier(self.tokens, self.register(), self.stream.country, redact)
+        return Receiver(self.codec, deidentifier, open_sealed, bury)
+
+    def releaser(self) -> Releaser:
+        """Put the releaser together; for one thread."""
+        count = lambda: len(sources.connected(self.home))  # noqa: E731
+        return Releaser(self.journal(), self.db, Sender(self.bootstrap), self.policy, count)
+
+    def faust_app(self) -> faust.App:
+        """Return the Faust app with its agents: no web server, no tables, raw bytes."""
+        session = self.stream.session_seconds
+        app = faust.App(
+            "chorus",
+            broker=f"kafka://{self.bootstrap.replace(',', ';kafka://')}",
+            datadir=self.home / "faust",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            autodiscover=False,
+            producer_acks=-1,
+            producer_linger=0.005,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=session,
+            broker_rebalance_timeout=session,
+            broker_heartbeat_interval=session / 5,
+            broker_commit_interval=1.0,
+            stream_wait_empty=False,
+        )
+        faust_transport.mend(app)
+        parts = Parts(
+            receiver=self.receiver(),
+            store=self.db,
+            watch=Watcher(self.db, self.policy),
+            codec=self.codec,
+            tokens=self.tokens,
+            now=self.now,
+            poison_limit=self.stream.poison_limit,
+            batch=self.stream.batch,
+            linger_seconds=self.stream.linger_seconds,
+        )
+        attach(app, parts)
+        return app
+
+
+@dataclass
+class Running:
+    """What runs in this process, and whether it is well.
+
+    Attributes:
+        node: the node it runs.
+        forwarder: carries the outbox to Kafka; a door has one.
+        release_clock: closes windows; a worker has one.
+        stream: the Faust app; a worker has one.
+        url: where the web server listens; a door has one.
+    """
+
+    node: Node
+    forwarder: Forwarder | None = None
+    release_clock: ReleaseClock | None = None
+    stream: faust.App | None = None
+    url: str = ""
+    stopping: bool = False
+
+    def health(self) -> dict[str, bool]:
+        """Tell which parts of this process are well."""
+        well = {}
+        if self.forwarder:
+            well["door"] = self.forwarder.is_alive()
+        if self.release_clock:
+            well["release"] = self.release_clock.is_alive()
+        if self.stream:
+            well["stream"] = not (self.stream.crashed or self.stream.should_stop)
+        return well
+
+
+@contextlib.asynccontextmanager
+async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Running]:
+    """Run a node's parts for as long as the block lasts; stop them in the order in which nothing is lost."""
+    run = Running(node)
+    await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
+    await asyncio.to_thread(create_topics, node.bootstrap, topics.ALL)
+    await asyncio.to_thread(lambda: node.db)
+    settler = None
+    if node.broker_forgets:
+        await asyncio.to_thread(_remember, node)
+        settler = Settler(node.outbox, node.db, node.tokens)
+    async with contextlib.AsyncExitStack() as stack:
+        if worker:
+            app = run.stream = await asyncio.to_thread(node.faust_app)
+            await app.start()
+            stack.push_async_callback(app.stop)
+            run.release_clock = _start(ReleaseClock(node.releaser, node.now), stack)
+        if settler:
+            _start(settler, stack)
+        if door:
+            run.forwarder = _start(Forwarder(node.outbox, node.bootstrap, hold=node.broker_forgets), stack)
+            await stack.enter_async_context(_web(run))
+        yield run
+
+
+Thread = TypeVar("Thread", Forwarder, ReleaseClock, Settler)
+
+
+def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
+    thread.start()
+
+    async def stop() -> None:
+        await asyncio.to_thread(thread.stop)
+
+    stack.push_async_callback(stop)
+    return thread
+
+
+def _remember(node: Node) -> None:
+    """Give an empty broker again what it must have: held deliveries, and every release, byte for byte."""
+    node.outbox().resend_all()
+    node.journal().publish_again()
+
+
+@contextlib.asynccontextmanager
+async def _web(run: Running) -> AsyncIterator[None]:
+    node = run.node
+    doors: list[Door] = []
+
+    def accept(deliveries: Sequence[Delivery]) -> list[Accepted]:
+        if not doors:
+            doors.append(node.door())
+        accepted = doors[0].accept(deliveries)
+        if run.forwarder:
+            run.forwarder.wake.set()
+        return accepted
+
+    app = build(
+        WebParts(
+            accept=GroupCommit(accept).accept,
+            sources=lambda: sources.connected(node.home),
+            db=node.db,
+            now=node.now,
+            health=run.health,
+            stopping=lambda: run.stopping,
+            operator_token=operator_token(node.home),
+            max_report_bytes=node.settings.max_report_bytes,
+        )
+    )
+    listener = socket.create_server((node.settings.host, node.settings.port))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+    )
+    server = uvicorn.Server(config)
+    # The node handles signals for all its parts.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve([listener]))
+    host, port = listener.getsockname()[:2]
+    run.url = f"http://{host}:{port}"
+    try:
+        yield
+    finally:
+        run.stopping = True
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+async def until_stopped(run: Running, *, keep_door: bool) -> int:
+    """Wait for SIGTERM or SIGINT, or for the stream to stop by itself; returns the exit status.
+
+    With ``keep_door`` a stopped stream leaves the door open: reports are still taken in and kept.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    alive = run.node.home / "run" / f"{socket.gethostname()}.alive"
+    alive.parent.mkdir(parents=True, exist_ok=True)
+    told = False
+    while not stop.is_set():
+        if all(run.health().values()):
+            alive.touch()
+        elif not told:
+            told = True
+            reason = (
+                type(run.stream.crash_reason).__name__ if run.stream and run.stream.crashed else "a part stopped"
+            )
+            _log.error("the stream has stopped: %s. Reports are kept; see docs/operations.md", reason)
+            if not keep_door:
+                return 3
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1)
+    return 0

@@ -1,0 +1,400 @@
+"""The command ``chorus``."""
+
+import asyncio
+import contextlib
+import csv
+import json
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import click
+from tqdm import tqdm
+
+from connectors import sources
+from connectors.broker import EmbeddedBroker
+from connectors.clickhouse import ClickHouse, migrate
+from connectors.mapping import BadMapping, load
+from connectors.outbox import Parcel
+from connectors.settings import ConnectorSettings
+from connectors.submit import submit as submit_file
+from schemas import topics
+from schemas.events import ConsentChange
+from schemas.settings import BadSetting
+from streams import demo as demonstration
+from streams import logs
+from streams.app import Node, read_policy, running, system_clock, until_stopped
+from streams.settings import StreamSettings, read
+from streams.simulate import season
+from streams.steps.explain import explain
+from streams.steps.policy import UnsafePolicy
+from streams.steps.register import BadRegister
+
+_log = logging.getLogger("streams.cli")
+_USER_ERRORS = (BadSetting, BadMapping, UnsafePolicy, BadRegister, sources.UnknownSource, ConnectionError)
+
+
+class _Group(click.Group):
+    """Turns what a user can mend into a message instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except _USER_ERRORS as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _example(command: str) -> str:
+    return f"\b\nExample:\n  {command}"
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="chorus-intake", prog_name="chorus")
+def main() -> None:
+    """Many voices, heard together; none singled out."""
+    logs.configure()
+
+
+def _settings() -> tuple[ConnectorSettings, StreamSettings]:
+    settings, stream = read(os.environ)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return settings, stream
+
+
+def _node() -> Node:
+    settings, stream = _settings()
+    return Node(settings, stream, settings.kafka or "")
+
+
+@contextlib.contextmanager
+def _broker(settings: ConnectorSettings) -> Iterator[tuple[str, bool]]:
+    """Yield bootstrap servers, and whether that broker forgets: the one that is set, or the embedded one."""
+    if settings.kafka:
+        yield settings.kafka, False
+        return
+    with EmbeddedBroker(settings.home / "broker.log") as broker:
+        yield broker.bootstrap, True
+
+
+def _serve(*, door: bool, worker: bool) -> None:
+    settings, stream = _settings()
+    if not settings.kafka and not (door and worker):
+        raise click.ClickException("set CHORUS_KAFKA: only `chorus up` brings its own broker")
+    with _broker(settings) as (bootstrap, forgets):
+        node = Node(settings, stream, bootstrap, broker_forgets=forgets)
+
+        async def serve() -> int:
+            async with running(node, door=door, worker=worker) as run:
+                _log.info("ready%s", f": {run.url}" if run.url else "")
+                return await until_stopped(run, keep_door=door)
+
+        sys.exit(asyncio.run(serve()))
+
+
+@main.command(epilog=_example("chorus up"))
+def up() -> None:
+    """Run everything on one machine: broker, door, stream, release, page."""
+    _serve(door=True, worker=True)
+
+
+@main.command(epilog=_example("CHORUS_KAFKA=kafka:9092 chorus worker"))
+def worker() -> None:
+    """Run the path: de-identify, count, release, watch. Several may run."""
+    _serve(door=False, worker=True)
+
+
+@main.command(epilog=_example("CHORUS_KAFKA=kafka:9092 chorus web"))
+def web() -> None:
+    """Run the door and the page."""
+    _serve(door=True, worker=False)
+
+
+@main.command(epilog=_example("chorus demo --days 30 --exit"))
+@click.option(
+    "--days", default=60, show_default=True, type=click.IntRange(1, 365), help="Length of the season."
+)
+@click.option(
+    "--reports", default=140, show_default=True, type=click.IntRange(1, 5000), help="Reports a day."
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the simulated reports; noise has none.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Keep the state here instead of a temporary folder."
+)
+@click.option("--exit", "leave", is_flag=True, help="Leave at once instead of showing the page.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def demo(days: int, reports: int, seed: int, home: Path | None, leave: bool, as_json: bool) -> None:
+    """Play a simulated season in about a minute, ending with alerts on the page."""
+    settings, stream = read(os.environ)
+    folder = home or Path(tempfile.mkdtemp(prefix="chorus-demo-"))
+    if home and home.exists() and any(home.iterdir()):
+        raise click.ClickException("--home must be a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    played = season(seed, start, days, reports)
+    tokens = demonstration.prepare(folder, played)
+    clock = demonstration.HandClock(start)
+    settings = replace(settings, home=folder, port=settings.port if _port_is_free(settings.port) else 0)
+    status = 1
+    try:
+        with _broker(settings) as (bootstrap, forgets):
+            node = Node(settings, stream, bootstrap, now=clock, broker_forgets=forgets)
+
+            async def show() -> bool:
+                async with running(node, door=True, worker=True) as run:
+                    summary = await demonstration.play(run, clock, played, tokens, quiet=as_json)
+                    say = demonstration.as_json if as_json else demonstration.in_words
+                    click.echo(say(summary))
+                    if not leave:
+                        click.echo(f"The page is at {run.url} - press Ctrl-C to leave.", err=as_json)
+                        await until_stopped(run, keep_door=True)
+                    return summary.good
+
+            status = 0 if asyncio.run(show()) else 1
+    finally:
+        if home is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(status)
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@main.command(name="migrate", epilog=_example("CLICKHOUSE_URL=clickhouse://... chorus migrate"))
+def migrate_command() -> None:
+    """Bring ClickHouse to the newest schema."""
+    node = _node()
+    done = migrate(ClickHouse(node.settings.clickhouse_url, node.home / "chdb"))
+    click.echo("\n".join(done) if done else "nothing to do")
+
+
+@main.command(epilog=_example("chorus submit complaints.csv --source union"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--source", required=True, help="A connected source; its mapping reads the rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def submit(file: Path, source: str, as_json: bool) -> None:
+    """Take in a file of reports: CSV or JSON lines, through the source's mapping.
+
+    Rows are on the disk, sealed, when this returns; a running `chorus up` or `chorus web` sends them on.
+    """
+    node = _node()
+    found = sources.find(node.home, source)
+    mapping = None if found.mapping == "canonical" else load(found.mapping, node.home)
+    total: Counter[str] = Counter(accepted=0, duplicate=0, dead_letter=0)
+    try:
+        for tally in tqdm(submit_file(file, source, mapping, node.door().accept), unit="batch", disable=None):
+            total += tally
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    result = {name: total[name] for name in ("accepted", "duplicate", "dead_letter")}
+    click.echo(
+        json.dumps(result)
+        if as_json
+        else ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result.items())
+    )
+
+
+@main.group()
+def source() -> None:
+    """Connect sources and look at them."""
+
+
+@source.command(name="add", epilog=_example("chorus source add hotline"))
+@click.argument("name")
+@click.option("--mapping", default="canonical", show_default=True, help="Mapping of its form.")
+def source_add(name: str, mapping: str) -> None:
+    """Connect a source, or give one a second token; the token is shown once."""
+    node = _node()
+    if mapping != "canonical":
+        load(mapping, node.home)
+    try:
+        click.echo(sources.add(node.home, name, mapping))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@source.command(name="list", epilog=_example("chorus source list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def source_list(as_json: bool) -> None:
+    """List the connected sources."""
+    node = _node()
+    rows = [{"name": s.name, "mapping": s.mapping} for s in sources.connected(node.home).values()]
+    click.echo(json.dumps(rows) if as_json else "\n".join(f"{r['name']}\t{r['mapping']}" for r in rows))
+
+
+@main.group()
+def deadletter() -> None:
+    """Look at what could not be understood: reasons and places, never words."""
+
+
+@deadletter.command(name="list", epilog=_example("chorus deadletter list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def deadletter_list(as_json: bool) -> None:
+    """List dead letters, newest first."""
+    columns = ["dead_letter_id", "at_hour", "source_id", "reason", "stage", "topic", "partition", "offset"]
+    rows = _node().db.query(
+        f"SELECT {', '.join(columns)} FROM sealed.dead_letters FINAL ORDER BY at_hour DESC LIMIT 1000"  # noqa: S608
+    )
+    if as_json:
+        click.echo(json.dumps([dict(zip(columns, map(str, row), strict=True)) for row in rows]))
+    else:
+        for row in rows:
+            click.echo("\t".join(map(str, row)))
+
+
+@main.command(epilog=_example("chorus deidentify < texts.jsonl"))
+def deidentify() -> None:
+    """Redact texts: JSON lines {id, lang?, text} in, {id, text_redacted, spans} out."""
+    from streams.recognizers import Undecidable, build_redactor
+
+    redactor = build_redactor()
+    for number, line in enumerate(sys.stdin, 1):
+        try:
+            row = json.loads(line)
+            text, language = row["text"], row.get("lang")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise click.ClickException(f"line {number} is not an object with id and text") from None
+        try:
+            redacted = redactor.redact(text, language)
+            spans = [asdict(span) for span in redacted.spans]
+            click.echo(json.dumps({"id": row.get("id"), "text_redacted": redacted.text, "spans": spans}))
+        except Undecidable as why:
+            # Fail closed: a text nobody can judge is removed whole.
+            spans = [{"start": 0, "end": len(text), "label": "UNDECIDABLE"}]
+            click.echo(
+                json.dumps({"id": row.get("id"), "text_redacted": "", "spans": spans, "reason": str(why)})
+            )
+
+
+@main.command(epilog=_example("chorus simulate --days 7 > season.jsonl"))
+@click.option("--days", default=60, show_default=True, type=click.IntRange(1, 365))
+@click.option(
+    "--reports", default=140, show_default=True, type=click.IntRange(1, 5000), help="Reports a day."
+)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--start", default="2026-01-01", show_default=True, help="First day, YYYY-MM-DD.")
+@click.option(
+    "--register", type=click.Path(path_type=Path), help="Also write the register of workplaces here."
+)
+def simulate(days: int, reports: int, seed: int, start: str, register: Path | None) -> None:
+    """Write seeded synthetic reports with planted outbreaks, as canonical JSON lines."""
+    played = season(seed, datetime.fromisoformat(start).replace(tzinfo=UTC), days, reports)
+    mappings = {name: load(name) for name in ("union_register", "voice_app")}
+    for report in demonstration.canonical_reports(played, mappings):
+        click.echo(json.dumps(report, ensure_ascii=False))
+    if register:
+        demonstration.write_register(register, played)
+
+
+@main.group()
+def release() -> None:
+    """See what is promised and what has been released."""
+
+
+@release.command(name="explain", epilog=_example("chorus release explain"))
+@click.option("--json", "as_json", is_flag=True, help="Print the parameters as JSON.")
+def release_explain(as_json: bool) -> None:
+    """Say in plain sentences what the release promises."""
+    policy = read_policy(read(os.environ)[1])
+    if as_json:
+        click.echo(json.dumps(asdict(policy) | {"severe_indicators": sorted(policy.severe_indicators)}))
+    else:
+        click.echo("\n\n".join(click.wrap_text(line, 100) for line in explain(policy)))
+
+
+@release.command(name="status", epilog=_example("chorus release status --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def release_status(as_json: bool) -> None:
+    """Say how many windows of each table the journal holds."""
+    windows = _node().journal().windows()
+    rows = [{"table": t, "windows": n, "milli_epsilon_per_own_week": m} for t, (n, m) in windows.items()]
+    if as_json:
+        click.echo(json.dumps(rows))
+    else:
+        for row in rows:
+            click.echo("\t".join(str(value) for value in row.values()))
+
+
+@main.command(epilog=_example("chorus query 'SELECT * FROM released.alerts FINAL'"))
+@click.argument("sql")
+def query(sql: str) -> None:
+    """Run a query over the released numbers and print JSON lines."""
+    node = _node()
+    for row in node.db.named(sql):
+        click.echo(json.dumps(row, default=str))
+
+
+@main.command(epilog=_example("chorus export releases.csv"))
+@click.argument("file", type=click.Path(path_type=Path))
+def export(file: Path) -> None:
+    """Write every released cell to a CSV file, and the manifest beside it."""
+    node = _node()
+    for table, path in (("cells", file), ("releases", file.with_suffix(".manifest.csv"))):
+        rows = node.db.named(f"SELECT * FROM released.{table} FINAL ORDER BY ALL")  # noqa: S608
+        with path.open("w", encoding="utf-8", newline="") as out:
+            if rows:
+                writer = csv.DictWriter(out, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        click.echo(f"{len(rows)} rows: {path}")
+
+
+@main.command(epilog=_example("chorus erase 0b9c3f5e-..."))
+@click.argument("event_id", type=click.UUID)
+def erase(event_id: UUID) -> None:
+    """Erase a report: its keys at once, its contribution and case as soon as the stream runs.
+
+    What has been released stays as it is: it cannot be traced to the report.
+    """
+    node = _node()
+    outbox = node.outbox()
+    report_uid = outbox.report_of(event_id)
+    if report_uid is None:
+        raise click.ClickException("no report of this node has that event id")
+    gone = node.keys().erase(outbox.keys_of(report_uid))
+    change = ConsentChange(
+        change_id=uuid4(), report_uid=report_uid, kind="WITHDRAW", requested_at=system_clock()
+    )
+    outbox.put(
+        Parcel(change.change_id, topics.CONSENT.name, report_uid.bytes, node.codec.encode(change), "consent")
+    )
+    click.echo(f"{gone} keys erased; the withdrawal is on its way")
+
+
+@main.group()
+def key() -> None:
+    """Look after keys."""
+
+
+@key.command(name="rotate", epilog=_example("chorus key rotate hotline"))
+@click.argument("source_name")
+def key_rotate(source_name: str) -> None:
+    """Give a source a new wrapping key and rewrap its reports' keys under it."""
+    node = _node()
+    sources.find(node.home, source_name)
+    click.echo(f"{node.keys().rotate(source_name)} keys rewrapped")
+
+
+@main.command(epilog=_example("chorus health"))
+def health() -> None:
+    """Tell whether this host's node said within the last half minute that it is well."""
+    path = _settings()[0].home / "run" / f"{socket.gethostname()}.alive"
+    if not path.is_file() or time.time() - path.stat().st_mtime > 30:
+        raise click.ClickException("no sign of life")
+    click.echo("well")

@@ -1,0 +1,62 @@
+"""The settler: where the broker forgets, the outbox holds each message until it is found in ClickHouse."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from uuid import UUID
+
+from connectors.clickhouse import ClickHouse
+from connectors.outbox import Outbox, Row
+from schemas.tokens import Tokens
+
+_log = logging.getLogger(__name__)
+
+
+def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row]) -> list[int]:
+    """Return the outbox rows whose every outcome is in ClickHouse."""
+    ids = {row.seq: row.parcel.event_id for row in rows}
+    counted = _found(db, "sealed.contributions", "contribution_id", ids, tokens.contribution)
+    cases = _found(db, "cases.reports", "case_id", ids, tokens.case)
+    dead = _found(db, "sealed.dead_letters", "dead_letter_id", ids, tokens.dead_letter)
+    reached = {"count": counted, "case": counted & cases, "dead": dead}
+    return [row.seq for row in rows if row.seq in dead or row.seq in reached.get(row.parcel.marks, set(ids))]
+
+
+def _found(
+    db: ClickHouse, table: str, column: str, ids: dict[int, UUID], name: Callable[[UUID], UUID]
+) -> set[int]:
+    named = {name(event_id): seq for seq, event_id in ids.items()}
+    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {{ids:Array(UUID)}}"  # noqa: S608
+    return {named[found] for (found,) in db.query(sql, ids=[str(i) for i in named])}
+
+
+class Settler(threading.Thread):
+    """Settles the outbox, five times a second."""
+
+    def __init__(self, outbox: Callable[[], Outbox], db: ClickHouse, tokens: Tokens) -> None:
+        """Prepare a thread over its own ``outbox``."""
+        super().__init__(name="settler", daemon=True)
+        self._make_outbox, self._db, self._tokens = outbox, db, tokens
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Settle until stopped."""
+        outbox = self._make_outbox()
+        while not self._stopping.wait(0.2):
+            try:
+                for rows in _pages(outbox):
+                    outbox.settle(settled(self._db, self._tokens, rows))
+            except Exception as error:
+                _log.warning("not settled yet: %s", type(error).__name__)
+
+    def stop(self) -> None:
+        """Stop after the page at hand."""
+        self._stopping.set()
+        self.join(10)
+
+
+def _pages(outbox: Outbox) -> Iterable[list[Row]]:
+    after = 0
+    while rows := outbox.unsettled(after, 1000):
+        after = rows[-1].seq
+        yield rows

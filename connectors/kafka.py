@@ -98,7 +98,7 @@ class Forwarder(threading.Thread):
     def __init__(self, outbox: Callable[[], Outbox], bootstrap: str, *, hold: bool) -> None:
         """Prepare a thread over its own outbox; ``hold`` keeps acknowledged rows until settled."""
         super().__init__(name="forwarder", daemon=True)
-        self._make_outbox, self._bootstrap, self._hold = outbox, bootstrap, hold
+        self._make_outbox, self._servers, self._hold = outbox, bootstrap, hold
         self._acknowledged: list[int] = []
         self._failed = False
         self._flying = 0
@@ -107,7 +107,7 @@ class Forwarder(threading.Thread):
 
     def run(self) -> None:
         """Carry until stopped; on a failed delivery wait for the rest and start again from the oldest row."""
-        outbox, sender, cursor = self._make_outbox(), Sender(self._bootstrap), 0
+        outbox, sender, cursor = self._make_outbox(), Sender(self._servers), 0
         while not self._stopping.is_set():
             rows = outbox.unsent(cursor, 500) if self._flying < 5_000 and not self._failed else []
             for row in rows:

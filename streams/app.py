@@ -251,7 +251,8 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
         settler = Settler(node.outbox, node.db, node.tokens)
     async with contextlib.AsyncExitStack() as stack:
         if worker:
-            app = run.stream = await asyncio.to_thread(node.faust_app)
+            app = await asyncio.to_thread(node.faust_app)
+            run.stream = app
             await app.start()
             stack.push_async_callback(app.stop)
             run.release_clock = _start(ReleaseClock(node.releaser, node.now), stack)

@@ -309,6 +309,8 @@ async def _web(run: Running) -> AsyncIterator[None]:
         )
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
+    # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app,
         log_config=None,

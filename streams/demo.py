@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import httpx
 from tqdm import tqdm
 
 from connectors import sources
+from connectors.intake import Door
 from connectors.mapping import Mapped, load
 from connectors.submit import submit
 from streams.app import Node, Running
@@ -28,6 +30,7 @@ _MAPPINGS = {"hotline": "canonical", "union": "union_register", "voiceapp": "voi
 _GRACE = timedelta(days=3)  # an alert this long after an outbreak's last day still counts as finding it
 
 
+T=[0,0]
 class HandClock:
     """A clock that stands still until it is set. It exists only here and in tests."""
 
@@ -95,29 +98,32 @@ async def play(
 ) -> Summary:
     """Play the season against a running node, and say what came of it."""
     node = run.node
-    outbox = node.outbox()
+    outbox, door = node.outbox(), node.door()
     answers: Counter[str] = Counter()
     bar = tqdm(total=season.days, unit="day", disable=quiet, desc="Season")
     async with httpx.AsyncClient(base_url=run.url, timeout=60) as client:
         for day in range(season.days):
+            import time; t0=time.time()
             midnight = season.start + timedelta(days=day)
             today = [d for d in season.deliveries if midnight <= d.at < midnight + timedelta(days=1)]
             for hour, group in groupby(today, key=lambda d: d.at.replace(minute=0, second=0, microsecond=0)):
                 clock.at = hour + timedelta(minutes=30)
-                answers += await _deliver(node, client, list(group), tokens)
+                answers += await _deliver(node, client, door, list(group), tokens)
+            import time; t1=time.time(); T[0]+=t1-t0
             while await asyncio.to_thread(outbox.backlog):  # noqa: ASYNC110 - another thread settles it
                 await asyncio.sleep(0.02)
             clock.at = midnight + timedelta(days=1, seconds=node.policy.close_offset_seconds)
             if run.release_clock:
                 run.release_clock.wake.set()
+            T[1]+=time.time()-t1
             bar.update()
-    bar.close()
+    bar.close(); print(T)
     await _until_told(node, clock.at)
     return await asyncio.to_thread(_summary, node, season, answers)
 
 
 async def _deliver(
-    node: Node, client: httpx.AsyncClient, group: Sequence[Delivery], tokens: dict[str, str]
+    node: Node, client: httpx.AsyncClient, door: Door, group: Sequence[Delivery], tokens: dict[str, str]
 ) -> Counter[str]:
     answers: Counter[str] = Counter()
 
@@ -130,20 +136,25 @@ async def _deliver(
     await asyncio.gather(*(post(d) for d in group if d.source == "hotline"))
     for source in ("union", "voiceapp"):
         if rows := [d for d in group if d.source == source]:
-            answers += await asyncio.to_thread(_submit, node, source, rows)
+            answers += await asyncio.to_thread(_submit, node, door, source, rows)
     return answers
 
 
-def _submit(node: Node, source: str, rows: Sequence[Delivery]) -> Counter[str]:
+def _submit(node: Node, door: Door, source: str, rows: Sequence[Delivery]) -> Counter[str]:
     path = node.home / f"{source}{'.csv' if source == 'union' else '.jsonl'}"
     if source == "union":
         path.write_text(as_csv(rows), encoding="utf-8")
     else:
         path.write_bytes(b"\n".join(d.payload for d in rows) + b"\n")
     try:
-        return sum(submit(path, source, load(_MAPPINGS[source]), node.door().accept), Counter())
+        return sum(submit(path, source, _mapping(source), door.accept), Counter())
     finally:
         path.unlink()
+
+
+@cache
+def _mapping(source: str) -> Mapped:
+    return load(_MAPPINGS[source])
 
 
 async def _until_told(node: Node, until: datetime) -> None:

@@ -49,6 +49,9 @@ class WebParts:
     max_report_bytes: int
 
 
+_PATIENCE = 20  # so many times the largest report is read before the connection is cut
+
+
 class _TooLarge(Exception):
     pass
 
@@ -148,16 +151,22 @@ class _Headers:
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """Read a body, and stop as soon as it is larger than ``most`` bytes."""
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > most:
-        raise _TooLarge
+    """Read a body of at most ``most`` bytes.
+
+    Of a larger one a while is read and forgotten: a sender cut off at once sees a broken connection and
+    not the answer.
+    """
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most:
-            raise _TooLarge
-        chunks.append(chunk)
+        if size <= most:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        if size > _PATIENCE * most:
+            break
+    if size > most:
+        raise _TooLarge
     return b"".join(chunks)
 
 

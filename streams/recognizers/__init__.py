@@ -1,6 +1,7 @@
 """The text redactor of the consented case path, on presidio-analyzer without a language model.
 
-A word that no list allows is removed, so are numbers, contacts, dates and places; what cannot be judged is refused:
+A word that no list allows is removed, so are numbers, contacts, dates and places; what cannot be judged is
+refused:
 
     redact()  -> Redacted          what may be stored
               -> Undecidable       "language": no list for it; "recogniser": one of them failed;
@@ -157,7 +158,7 @@ class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]
 
 
 class Redactor:
-    """Removes from a text whatever is not known to be harmless. Build it once; it keeps nothing between texts."""
+    """Removes from a text whatever is not known to be harmless. Build it once; it remembers no text."""
 
     def __init__(self, engine: AnalyzerEngine, scripts: dict[str, str]) -> None:
         """``scripts``: for each language its letters, as inside a regex class."""

@@ -17,7 +17,7 @@ Found = tuple[int, int, str]
 class Finder(EntityRecognizer):  # type: ignore[misc]
     """A recogniser that yields spans. Score is always 1: nothing that was found may be filtered out again.
 
-    Not built on Presidio's ``PatternRecognizer``: that one logs a regex time-out and goes on without the match.
+    Not built on Presidio's ``PatternRecognizer``: it logs a regex time-out and goes on without the match.
     """
 
     ENTITIES: ClassVar[tuple[str, ...]]
@@ -60,6 +60,13 @@ def vocabulary(language: str) -> Vocabulary:
         namelike=frozenset(entry[:-1].lower() for entry in entries if entry.endswith("*")),
         capitalised=frozenset(word for word in words if word[0].isupper()),
     )
+
+
+def cues(language: str) -> dict[str, frozenset[str]]:
+    """Read ``words/<language>.cues.txt``: sets of words under a ``[name]`` each."""
+    sections = (WORDS / f"{language}.cues.txt").read_text(encoding="utf-8").split("[")[1:]
+    named = (section.partition("]") for section in sections)
+    return {name: frozenset(words.split()) for name, _, words in named}
 
 
 @dataclass(slots=True)

@@ -1,14 +1,14 @@
 """English: a word that is not on the list goes; cues and capitals remove more.
 
-Also reads the Latin words inside texts of other languages (`LatinWords`). Misleads on names that are ordinary words
-("Hope", "Golden Gate Garment"): they go after a cue, inside a sentence when capitalised, and next to anything
+Also reads the Latin words inside texts of other languages (`LatinWords`). Misleads on names that are ordinary
+words ("Hope", "Sea Harvest"): they go after a cue, inside a sentence when capitalised, and next to anything
 removed; in a text all in lower case and without a cue they stay.
 """
 
 import re
 from collections.abc import Iterator
 
-from streams.recognizers._finder import Finder, Found, Token, joins, runs, vocabulary
+from streams.recognizers._finder import Finder, Found, Token, cues, joins, runs, vocabulary
 
 SCRIPT = "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 
@@ -28,6 +28,7 @@ EXAMPLES = {
 }
 
 _WORDS = vocabulary("en")
+_CUES = cues("en")
 _LETTER = f"[{SCRIPT}]"
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
@@ -44,272 +45,11 @@ _SPOKEN_DIGITS = re.compile(
     re.IGNORECASE,
 )
 
-_FUNCTION = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "i",
-        "me",
-        "my",
-        "we",
-        "us",
-        "our",
-        "you",
-        "your",
-        "u",
-        "he",
-        "him",
-        "his",
-        "she",
-        "her",
-        "it",
-        "its",
-        "they",
-        "them",
-        "their",
-        "who",
-        "what",
-        "when",
-        "where",
-        "why",
-        "how",
-        "and",
-        "or",
-        "but",
-        "so",
-        "because",
-        "if",
-        "as",
-        "than",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "from",
-        "by",
-        "with",
-        "without",
-        "for",
-        "about",
-        "into",
-        "near",
-        "is",
-        "am",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-        "can",
-        "could",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "must",
-        "not",
-        "no",
-        "dont",
-        "pls",
-        "please",
-        "also",
-        "very",
-        "only",
-        "since",
-        "until",
-        "after",
-        "before",
-        "there",
-        "here",
-        "all",
-        "any",
-        "some",
-        "every",
-        "who",
-        "which",
-        "whose",
-        "then",
-        "now",
-        "just",
-        "im",
-        "he's",
-        "she's",
-        "it's",
-    ]
-)
-_ORGANISATION = frozenset(
-    [
-        "co",
-        "ltd",
-        "limited",
-        "pte",
-        "pvt",
-        "plc",
-        "inc",
-        "corp",
-        "sdn",
-        "bhd",
-        "company",
-        "companies",
-        "factory",
-        "factories",
-        "garment",
-        "garments",
-        "apparel",
-        "textile",
-        "textiles",
-        "packaging",
-        "poultry",
-        "seafood",
-        "seafoods",
-        "canning",
-        "frozen",
-        "foods",
-        "food",
-        "steel",
-        "electronics",
-        "rubber",
-        "plastic",
-        "plastics",
-        "overseas",
-        "manpower",
-        "recruitment",
-        "employment",
-        "agency",
-        "agencies",
-        "agent",
-        "enterprise",
-        "enterprises",
-        "trading",
-        "industries",
-        "industry",
-        "industrial",
-        "international",
-        "brothers",
-        "group",
-        "construction",
-        "orchard",
-        "farm",
-        "farms",
-        "plantation",
-        "fishery",
-        "fisheries",
-        "marine",
-        "manufacturing",
-        "logistics",
-        "services",
-        "service",
-        "hotel",
-        "restaurant",
-        "hospital",
-        "school",
-        "public",
-    ]
-)
-_UNITS = frozenset(
-    [
-        "percent",
-        "baht",
-        "kyat",
-        "riel",
-        "kip",
-        "ringgit",
-        "rupee",
-        "rupees",
-        "dollar",
-        "dollars",
-        "usd",
-        "thb",
-        "rm",
-        "npr",
-        "peso",
-        "pesos",
-        "taka",
-        "rupiah",
-        "second",
-        "seconds",
-        "minute",
-        "minutes",
-        "min",
-        "mins",
-        "hour",
-        "hours",
-        "hr",
-        "hrs",
-        "day",
-        "days",
-        "week",
-        "weeks",
-        "wk",
-        "wks",
-        "month",
-        "months",
-        "mth",
-        "mths",
-        "year",
-        "years",
-        "yr",
-        "yrs",
-        "time",
-        "times",
-        "people",
-        "persons",
-        "person",
-        "workers",
-        "worker",
-        "men",
-        "women",
-        "girls",
-        "boys",
-        "kids",
-        "children",
-        "of",
-        "us",
-        "others",
-        "am",
-        "pm",
-        "o'clock",
-        "kg",
-        "kilo",
-        "kilos",
-        "km",
-        "meter",
-        "meters",
-        "m",
-        "degrees",
-        "c",
-        "pairs",
-        "pair",
-        "boxes",
-        "bags",
-        "pieces",
-        "pcs",
-        "hundred",
-        "thousand",
-        "million",
-        "lakh",
-        "and",
-        "or",
-    ]
-)
-_TITLE = frozenset(
-    {"U", "Daw", "Ko", "Ma", "Maung", "Saw", "Naw", "Nai", "Mi", "Nan", "Sai", "Khun", "Pa", "Mg"}
-)
-_GENERIC = frozenset(
-    {"Soi", "Moo", "Tambon", "Amphoe", "District", "Province", "Mr", "Mrs", "Ms", "Dr", "Sir", "Madam"}
-)
+_FUNCTION = _CUES["function"]
+_ORGANISATION = _CUES["organisation"]
+_UNITS = _CUES["unit"]
+_TITLE = _CUES["title"]
+_GENERIC = _CUES["generic"]
 _NAME_CUE = re.compile(
     r"\b(?:names?(?:'s)?\s(?:is|are|was)|names?\s?[:=]|(?:i\sam|i'm|im|am|is|was)\scalled|named|known\sas|mr|mrs|ms|mdm|dr)"
     r"\b[.:=]?\s*",
@@ -341,7 +81,7 @@ _SENTENCE_END = re.compile(r"[.!?]\s|[\n:;…]|[\"“(]")
 
 
 def _pattern(own: str) -> re.Pattern[str]:
-    """Tokens: dotted abbreviation, word, number, own script (left to its recogniser), anything else that is not ASCII."""
+    """Tokens: dotted abbreviation, word, number, own script (for another recogniser), anything else not ASCII."""
     skip = f"[{own}]+" if own else "(?!)"
     return re.compile(
         rf"(?P<abbreviation>(?:(?<!{_LETTER}){_LETTER}\.){{2,}}(?!{_LETTER}))"
@@ -353,7 +93,7 @@ def _pattern(own: str) -> re.Pattern[str]:
 _NEUTRAL = re.compile(
     "[\u2190-\u23ff\u2500-\u27ff\u2900-\u2bff\u3000-\u3003\u3008-\u301f\uff01-\uff0f\uff1a-\uff20\U0001f300-\U0001faff]+"
 )
-"""Punctuation, arrows and pictures outside Latin that say nobody's name; enclosed letters and Braille are not here."""
+"""Punctuation, arrows and pictures outside Latin; enclosed letters and Braille, which spell, are not here."""
 
 
 def _is_allowed(word: str) -> bool:
@@ -523,7 +263,7 @@ def _before_organisation_words(tokens: list[Token], text: str) -> None:
 
 
 def _next_to_removed(tokens: list[Token], text: str, *, abroad: bool) -> None:
-    """Name-like words beside a removed word are the rest of the name; ``abroad`` (not English) any capitalised one."""
+    """Name-like words beside a removed word go; in a text that is not English (``abroad``) any capitalised one."""
     for order in (range(1, len(tokens)), range(len(tokens) - 2, -1, -1)):
         for index in order:
             token = tokens[index]
@@ -549,9 +289,10 @@ def _is_counted(tokens: list[Token], text: str, index: int) -> bool:
 def _numbers_after_removed(tokens: list[Token], text: str) -> None:
     for index in range(1, len(tokens)):
         token, before = tokens[index], tokens[index - 1]
-        if token.kind == "number" and before.entity and not text[before.end : token.start].strip(" \t-#"):
-            if before.entity == "HOUSE_NUMBER" or not _is_counted(tokens, text, index):
-                token.entity = before.entity
+        if token.kind != "number" or not before.entity or text[before.end : token.start].strip(" \t-#"):
+            continue
+        if before.entity == "HOUSE_NUMBER" or not _is_counted(tokens, text, index):
+            token.entity = before.entity
 
 
 class EnglishDates(Finder):

@@ -1,15 +1,17 @@
-"""Thai: every stretch of letters that listed words do not cover goes; cues and the shape of names remove more.
+"""Thai: every stretch of letters that listed words do not cover goes; cues and name shapes remove more.
 
-Thai is written without spaces, so words are found by the cheapest cover of each stretch with listed words. Misleads
-where a name is made of listed words ("น้ำ ทอง"): it goes after a cue and next to anything removed, else it stays.
+Thai is written without spaces, so words are found by the cheapest cover of each stretch with listed words.
+Misleads where a name is made of listed words ("น้ำ ทอง"): it goes after a cue and next to anything removed,
+else it stays.
 No native speaker has reviewed the list.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from streams.recognizers import en
-from streams.recognizers._finder import Finder, Found, Token, runs, vocabulary
+from streams.recognizers._finder import Finder, Found, Token, cues, runs, vocabulary
 
 SCRIPT = "\u0e01-\u0e3a\u0e40-\u0e4e"
 
@@ -28,6 +30,7 @@ EXAMPLES = {
 }
 
 _WORDS = vocabulary("th")
+_CUES = cues("th")
 _LONGEST = max(map(len, _WORDS.allowed))
 _ALLOWED = _WORDS.allowed
 _ABBREVIATIONS = r"พ\.ร\.บ\.?|พ\.ศ\.?|ค\.ศ\.?|พ\.ร\.ก\.?|ก\.ม\.?|ร\.พ\.?|รพ\.|กม\.|ชม\.|ตม\.|บ\.|น\.|อ\.|จ\.|ต\.|ม\.|ถ\.|ซ\."
@@ -53,253 +56,13 @@ _HOUSE = re.compile(
     r"(?!\s?(?:คน|ห้อง|บาท|ปี|เดือน|วัน))"
 )
 
-_PERSON_CUES = frozenset({"ชื่อ", "ชื่อเล่น", "ชื่อจริง", "นามสกุล", "นาย", "นาง", "นางสาว", "ชื่อบัญชี"})
-_KIN_CUES = frozenset(
-    [
-        "คุณ",
-        "พี่",
-        "น้อง",
-        "ลุง",
-        "ป้า",
-        "น้า",
-        "น้าสาว",
-        "อา",
-        "เจ๊",
-        "เฮีย",
-        "เสี่ย",
-        "เถ้าแก่",
-        "หัวหน้า",
-        "หัวหน้างาน",
-        "ผู้จัดการ",
-        "กำนัน",
-        "ไต้ก๋ง",
-        "ไต๋",
-        "กัปตัน",
-        "คนขับ",
-        "ยาม",
-        "ช่าง",
-        "ครู",
-        "หมอ",
-        "พี่ชาย",
-        "พี่สาว",
-        "น้องชาย",
-        "น้องสาว",
-        "เพื่อน",
-        "เพิ่อน",
-        "แฟน",
-        "สามี",
-        "ภรรยา",
-        "เมีย",
-        "ผัว",
-        "คือ",
-        "นายหน้า",
-        "ปู่",
-        "ย่า",
-        "ยาย",
-        "โฟร์แมน",
-        "เจ้านาย",
-        "เจ้าของ",
-    ]
-)
-_PLACE_CUES = frozenset(
-    [
-        "โรงงาน",
-        "บริษัท",
-        "ห้างหุ้นส่วน",
-        "หจก",
-        "ร้าน",
-        "ร้านอาหาร",
-        "ฟาร์ม",
-        "ฟาร์มไก่",
-        "ฟาร์มหมู",
-        "ไร่",
-        "ไร่อ้อย",
-        "สวน",
-        "สวนยาง",
-        "เรือ",
-        "เรือประมง",
-        "ท่าเรือ",
-        "หอ",
-        "หอพัก",
-        "แฟลต",
-        "บ้าน",
-        "หมู่บ้าน",
-        "ซอย",
-        "ถนน",
-        "ตำบล",
-        "อำเภอ",
-        "เขต",
-        "แขวง",
-        "วัด",
-        "ตลาด",
-        "โรงแรม",
-        "ธนาคาร",
-        "โรงงานน้ำแข็ง",
-        "โรงน้ำแข็ง",
-        "แคมป์",
-        "บริษัทจัดหางาน",
-        "จัดหางาน",
-        "อพาร์ทเมนท์",
-        "โรงเรียน",
-        "โรงพยาบาล",
-        "เกาะ",
-        "อ.",
-        "ต.",
-        "จ.",
-        "ถ.",
-        "ซ.",
-        "บ.",
-        "ห้องเช่า",
-        "จังหวัด",
-        "เมือง",
-    ]
-)
-_ADDRESS_CUES = frozenset({"ตำบล", "อำเภอ", "แขวง", "ถนน", "ซอย", "อ.", "ต.", "ถ.", "ซ."})
-_CONTACT_CUES = frozenset(["ไลน์", "ไอดีไลน์", "ไอดี", "แอดไลน์", "เฟส", "เฟซบุ๊ก", "เฟสบุ๊ค", "วอทแอป"])
-_ENDS_A_NAME = frozenset(
-    [
-        "ครับ",
-        "คับ",
-        "ค่ะ",
-        "คะ",
-        "นะ",
-        "นะคะ",
-        "นะครับ",
-        "จ้า",
-        "จ้ะ",
-        "ๆ",
-        "ไม่",
-        "ไม่ได้",
-        "ไม่มี",
-        "ไม่ให้",
-        "ไม่จ่าย",
-        "ไม่ยอม",
-        "ที่",
-        "ซึ่ง",
-        "และ",
-        "หรือ",
-        "แต่",
-        "กับ",
-        "แล้ว",
-        "ก็",
-        "จึง",
-        "เลย",
-        "เพราะ",
-        "ถ้า",
-        "ว่า",
-        "เป็น",
-        "อยู่",
-        "คือ",
-        "มี",
-        "จะ",
-        "ได้",
-        "ให้",
-        "โดน",
-        "ถูก",
-        "ตี",
-        "ด่า",
-        "ตบ",
-        "เตะ",
-        "ทำร้าย",
-        "ยึด",
-        "เก็บ",
-        "หัก",
-        "บอก",
-        "พูด",
-        "สั่ง",
-        "ขู่",
-        "บังคับ",
-        "ข่มขู่",
-        "ทำงาน",
-        "อายุ",
-        "โทร",
-        "เบอร์",
-        "บัตร",
-        "เลข",
-        "พาสปอร์ต",
-        "หนังสือเดินทาง",
-        "จาก",
-        "ใน",
-        "ของ",
-        "นี้",
-        "นั้น",
-        "เคย",
-        "ต้อง",
-        "ยัง",
-        "กำลัง",
-        "อะไร",
-        "ใคร",
-        "ไหน",
-        "ผม",
-        "ฉัน",
-        "ดิฉัน",
-        "เรา",
-        "พวกเรา",
-        "เขา",
-        "จำกัด",
-        "มหาชน",
-        "ตอน",
-        "เมื่อ",
-        "วัน",
-        "ด้วย",
-        "ไป",
-        "มา",
-        "ไว้",
-        "จ่าย",
-        "เอา",
-        "ขอ",
-        "รับ",
-        "โกง",
-        "หลอก",
-        "ช่วย",
-        "ไลน์",
-        "เฟส",
-        "อีเมล",
-    ]
-)
-_UNITS = frozenset(
-    [
-        "บาท",
-        "ปี",
-        "เดือน",
-        "วัน",
-        "คน",
-        "ชั่วโมง",
-        "นาที",
-        "โมง",
-        "ทุ่ม",
-        "ขวบ",
-        "เปอร์เซ็นต์",
-        "ครั้ง",
-        "ห้อง",
-        "คู่",
-        "กิโล",
-        "กิโลกรัม",
-        "เมตร",
-        "สัปดาห์",
-        "อาทิตย์",
-        "แผ่น",
-        "ใบ",
-        "ตัว",
-        "ชิ้น",
-        "ร้อย",
-        "พัน",
-        "หมื่น",
-        "แสน",
-        "ล้าน",
-        "น.",
-        "คัน",
-        "ลำ",
-        "เท่า",
-        "ข้อ",
-        "ชม.",
-        "กม.",
-        "น",
-        "ถึง",
-        "ต่อ",
-        "และ",
-    ]
-)
+_PERSON_CUES = _CUES["name"]
+_KIN_CUES = _CUES["kin"]
+_PLACE_CUES = _CUES["place"]
+_ADDRESS_CUES = _CUES["address"]
+_CONTACT_CUES = _CUES["contact"]
+_ENDS_A_NAME = _CUES["ends-a-name"]
+_UNITS = _CUES["unit"]
 
 _ANY_CUE = _PERSON_CUES | _KIN_CUES | _PLACE_CUES
 _COMMON = _ENDS_A_NAME | _ANY_CUE | _CONTACT_CUES
@@ -308,8 +71,8 @@ _COMMON = _ENDS_A_NAME | _ANY_CUE | _CONTACT_CUES
 def _cover(run: str) -> list[tuple[int, int, bool]]:
     """The cheapest cover of a stretch of Thai letters: (start, end, is a listed word).
 
-    A listed word costs 1, a common one 0.5; letters outside cost 0.8 each and 3 to begin with, so that short words
-    found by chance inside a name do not cut it up.
+    A listed word costs 1, a common one 0.5; letters outside cost 0.8 each and 3 to begin with, so that short
+    words found by chance inside a name do not cut it up.
 
     >>> [run for run in _cover("ผมกลัว")]
     [(0, 2, True), (2, 6, True)]
@@ -406,23 +169,18 @@ def _remove_surname(tokens: list[Token], text: str, first: int) -> None:
     if first >= len(tokens) or not _gap(tokens, text, first) or _gap(tokens, text, first).strip(" \t"):
         return
     end = first
-    while end < len(tokens) and (end == first or not _gap(tokens, text, end)) and tokens[end].kind == "thai":
-        end += 1
-        if (
-            end < len(tokens)
-            and tokens[end].text in _ENDS_A_NAME
-            and end - first <= 3
-            and not _gap(tokens, text, end)
-        ):
+    while end < len(tokens) and tokens[end].kind == "thai" and (end == first or not _gap(tokens, text, end)):
+        if end > first and tokens[end].text in _ENDS_A_NAME:
             break
-    if end > first and tokens[end - 1].end - tokens[first].start <= 10:
-        if any(_is_namelike(token) for token in tokens[first:end]):
-            for token in tokens[first:end]:
-                token.entity = "PERSON"
+        end += 1
+    chunk = tokens[first:end]
+    if chunk and chunk[-1].end - chunk[0].start <= 10 and any(map(_is_namelike, chunk)):
+        for token in chunk:
+            token.entity = "PERSON"
 
 
 def _after_other_cues(tokens: list[Token], text: str) -> None:
-    """After kin, ranks and places the unlisted and name-like pieces go; listed words stay ("the factory does not pay")."""
+    """After kin, ranks and places unlisted and name-like pieces go; "the factory does not pay" stays."""
     for index, token in enumerate(tokens[:-1]):
         if token.entity or token.text not in _KIN_CUES | _PLACE_CUES:
             continue
@@ -451,7 +209,7 @@ def _after_other_cues(tokens: list[Token], text: str) -> None:
 
 
 def _after_contact_cues(tokens: list[Token], text: str) -> None:
-    """Behind the name of a messenger: the first Latin piece, or the Thai chunk with an unlisted or name-like piece."""
+    """Behind the name of a messenger: the first Latin piece, or the Thai chunk with a name-like piece."""
     for index, token in enumerate(tokens):
         if token.text not in _CONTACT_CUES:
             continue
@@ -486,11 +244,11 @@ def _chunks(tokens: list[Token], text: str) -> list[list[Token]]:
 
 
 def _rest_of_names(tokens: list[Token], text: str) -> None:
-    """Name-like pieces beside a removed one go; so does a short chunk partly removed, and a name-like one beside it."""
+    """Name-like pieces beside a removed one go; so do a short chunk partly removed and a name-like neighbour."""
     chunks = _chunks(tokens, text)
     for chunk in chunks:
         for order in (chunk, chunk[::-1]):
-            for before, token in zip(order, order[1:], strict=False):
+            for before, token in pairwise(order):
                 if before.entity and not token.entity and token.text in _WORDS.namelike:
                     token.entity = before.entity
         gone = [token for token in chunk if token.entity]
@@ -498,7 +256,7 @@ def _rest_of_names(tokens: list[Token], text: str) -> None:
         if gone and short and not any(token.text in _COMMON for token in chunk if not token.entity):
             for token in chunk:
                 token.entity = token.entity or gone[0].entity
-    for left, right in zip(chunks, chunks[1:], strict=False):
+    for left, right in pairwise(chunks):
         if text[left[-1].end : right[0].start].strip(" "):
             continue
         for one, other in ((left, right), (right, left)):

@@ -1,0 +1,218 @@
+"""The text redactor of the case path: what must never be left in a text, and what happens when it cannot be judged."""
+
+import importlib
+import pkgutil
+import random
+import traceback
+
+import pytest
+
+from streams import recognizers
+from streams.recognizers import LABELS, LONGEST, PLACEHOLDERS, Redactor, Undecidable, build_redactor, residue
+
+FILES = [m.name for m in pkgutil.iter_modules(recognizers.__path__) if not m.name.startswith("_")]
+NAME = "Zqxv Wongdeekul"
+SYLLABLES = (
+    "zq",
+    "xv",
+    "wong",
+    "dee",
+    "kul",
+    "phra",
+    "thon",
+    "myn",
+    "htw",
+    "ngo",
+    "aye",
+    "lwin",
+    "suv",
+    "bor",
+)
+THAI_SYLLABLES = ("ฐิ", "ฌาน", "วรัญ", "ญู", "ฏิ", "ธฤษ", "ณัฏ", "ฬา", "ฆัณ", "ภัทร์")
+
+
+def module(name):
+    return importlib.import_module(f"streams.recognizers.{name}")
+
+
+@pytest.fixture(scope="module")
+def redactor():
+    return build_redactor()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [(name, text, out) for name in FILES for text, out in module(name).EXAMPLES.items()],
+)
+def test_every_language_file_redacts_its_own_examples(redactor, name, text, expected):
+    assert redactor.redact(text, None if name == "any" else name).text == expected
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_language_file_carries_examples_and_a_word_list(redactor, name):
+    assert module(name).EXAMPLES
+    assert name == "any" or (name in redactor.languages and vocabulary_is_sorted(name))
+
+
+def vocabulary_is_sorted(name):
+    words = (recognizers._finder.WORDS / f"{name}.txt").read_text(encoding="utf-8").split()
+    return words == sorted(words, key=lambda word: (word.lower().rstrip("*"), word)) and len(
+        set(words)
+    ) == len(words)
+
+
+def test_every_entity_has_a_label_and_every_label_a_placeholder(redactor):
+    entities = {entity for one in redactor._engine.registry.recognizers for entity in one.supported_entities}
+    assert entities <= LABELS.keys()
+    assert set(LABELS.values()) == PLACEHOLDERS.keys()
+
+
+@pytest.mark.parametrize(
+    "text", ["My name is Zqxv, call 081 234 5678.", "ผมชื่อสม\u200bชาย โทร ๐๘๑๒๓๔๕๖๗๘", "e\u0301 Zqxv Ⓢⓞⓜ ok"]
+)
+def test_spans_are_of_the_original_and_reproduce_the_redacted_text(redactor, text):
+    redacted = redactor.redact(text, None)
+    rebuilt, position = "", 0
+    for span in redacted.spans:
+        assert position <= span.start < span.end <= len(text)
+        rebuilt += text[position : span.start] + PLACEHOLDERS[span.label]
+        position = span.end
+    assert rebuilt + text[position:] == redacted.text
+
+
+def test_a_name_on_no_list_is_removed(redactor):
+    assert redactor.redact("Zqxv Wongdeekul hit me", "en").text == "<NAME> hit me"
+
+
+def test_names_made_of_random_syllables_never_stay(redactor):
+    rng = random.Random(7)
+    for _ in range(200):
+        name = "".join(rng.choices(SYLLABLES, k=4)) + " " + "".join(rng.choices(SYLLABLES, k=3))
+        left = redactor.redact(f"the boss {name} took my passport", "en").text
+        assert left in ("the boss <NAME> took my passport", "the boss <WORD> took my passport")
+        thai = "".join(rng.choices(THAI_SYLLABLES, k=3))
+        assert thai not in redactor.redact(f"เพื่อนของผม {thai} โดนตี", "th").text
+
+
+@pytest.mark.parametrize("name", ["Happy", "Hope Light", "Kitchen", "Good Choice"])
+def test_an_ordinary_word_used_as_a_name_is_removed_after_a_cue(redactor, name):
+    assert name not in redactor.redact(f"My name is {name} and i work at night", "en").text
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "๐๘๑๒๓๔๕๖๗๘",
+        "๐๘๑-๒๓๔ ๕๖๗๘",
+        "၀၉၇၁၂၃၄၅၆",
+        "０８１２３４５",
+        "0 8 1\n2 3 4",
+        "08\u200b12\u200b34",
+        "⓪⑧①②③",
+    ],
+)
+def test_a_joined_number_is_removed_in_whatever_digits(redactor, number):
+    left = redactor.redact(f"call {number} please", "en").text
+    assert left in ("call <CONTACT> please", "call <ID> please")
+
+
+@pytest.mark.parametrize(
+    "mark", ["\u200b", "\u200d", "\u202e", "\u00ad", "\ufeff", "\u034f", "\U000e0041", "\x00"]
+)
+def test_an_invisible_character_inside_a_name_does_not_save_it(redactor, mark):
+    redacted = redactor.redact(f"my boss Zq{mark}xv hit me", "en")
+    assert "Zq" not in redacted.text and "xv" not in redacted.text
+
+
+@pytest.mark.parametrize("name", ["Сергей", "ကိုအောင်", "𝐙𝐪𝐱𝐯", "Ⓩⓠⓧⓥ", "Zq\u0489xv", "\ue001\ue002"])
+def test_letters_of_another_script_are_removed(redactor, name):
+    assert redactor.redact(f"the boss {name} hit me again", "en").text in (
+        "the boss <WORD> hit me again",
+        "the boss <NAME> hit me again",
+    )
+
+
+def test_short_numbers_and_plain_words_stay(redactor):
+    text = "They cut 300 baht a day and hold my passport for 6 months, 12 hours of work"
+    assert redactor.redact(text, "en").text == text
+
+
+def test_a_regional_language_tag_and_no_tag_find_the_same_language(redactor):
+    text = "นายจ้างไม่จ่ายค่าแรง"
+    assert redactor.redact(text, "th-TH") == redactor.redact(text, None) == redactor.redact(text, "TH")
+
+
+@pytest.mark.parametrize("language", ["xx", "my", "", "und"])
+def test_a_language_without_a_list_is_refused_and_the_refusal_does_not_quote(redactor, language):
+    text = " ".join(["my", "name", "is", NAME])
+    with pytest.raises(Undecidable) as refused:
+        redactor.redact(text, language)
+    told = repr(refused.value) + str(refused.value) + "".join(traceback.format_exception(refused.value))
+    assert refused.value.reason == "language" and NAME not in told
+
+
+@pytest.mark.parametrize("language", ["en", None])
+def test_a_text_mostly_in_an_unknown_script_is_refused(redactor, language):
+    with pytest.raises(Undecidable, match=r"^language$"):
+        redactor.redact("ကျွန်တော့်ကို ရိုက်နှက်တယ် boss", language)
+
+
+def test_a_failing_recogniser_drops_the_text(monkeypatch):
+    redactor = build_redactor()
+
+    def fails(text):
+        raise ValueError(text)
+
+    monkeypatch.setattr(redactor._engine.registry.recognizers[0], "find", fails)
+    with pytest.raises(Undecidable, match=r"^recogniser$") as refused:
+        redactor.redact("Wongdeekul hit me", "en")
+    assert refused.value.__context__ is None and refused.value.__cause__ is None
+
+
+def test_what_the_recognisers_missed_is_refused_at_the_last_look(monkeypatch):
+    redactor = build_redactor()
+    for recogniser in redactor._engine.registry.recognizers:
+        monkeypatch.setattr(recogniser, "find", lambda text: iter(()))
+    with pytest.raises(Undecidable, match=r"^residue$"):
+        redactor.redact("call 081 234 5678", "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0 8-1.2 3", ("DIGITS",)),
+        ("a@b.co", ("EMAIL", "HANDLE")),
+        ("www.x", ("URL",)),
+        ("@som", ("HANDLE",)),
+        ("๐๘๑๒๓", ("DIGITS",)),
+        ("<ID> 300 baht, 9,000 baht, 20.00-08.00", ()),
+    ],
+)
+def test_the_last_look_names_what_it_finds(text, found):
+    assert residue(text) == found
+
+
+def test_the_end_of_a_very_long_text_is_one_removed_span(redactor):
+    text = "no food " * 999 + "call 081 234 5678 now " + "no food " * 5000
+    last = redactor.redact(text, "en").spans[-1]
+    assert last.start <= LONGEST < last.end == len(text) and last.label == "UNKNOWN_WORD"
+    assert last.start == text.index("081")
+
+
+def test_an_empty_text_is_an_empty_text(redactor):
+    assert redactor.redact("", None).text == "" and redactor.redact("", None).spans == ()
+
+
+def test_a_redacted_text_does_not_print(redactor):
+    assert "hit" not in repr(redactor.redact("Zqxv hit me", "en"))
+
+
+def test_reading_a_text_logs_nothing_of_it(redactor, caplog):
+    with caplog.at_level("DEBUG"):
+        redactor.redact("my boss Zqxv hit me", "en")
+    assert "Zqxv" not in caplog.text and "hit" not in caplog.text
+
+
+def test_the_redactor_is_one_object_for_many_texts(redactor):
+    assert isinstance(redactor, Redactor)
+    assert redactor.redact("Zqxv", "en") == redactor.redact("Zqxv", "en")

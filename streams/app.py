@@ -352,7 +352,9 @@ async def until_stopped(run: Running, *, keep_door: bool) -> int:
         elif not told:
             told = True
             reason = (
-                type(run.stream.crash_reason).__name__ if run.stream and run.stream.crashed else "a part stopped"
+                type(run.stream.crash_reason).__name__
+                if run.stream and run.stream.crashed
+                else "a part stopped"
             )
             _log.error("the stream has stopped: %s. Reports are kept; see docs/operations.md", reason)
             if not keep_door:

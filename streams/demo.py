@@ -30,7 +30,9 @@ _MAPPINGS = {"hotline": "canonical", "union": "union_register", "voiceapp": "voi
 _GRACE = timedelta(days=3)  # an alert this long after an outbreak's last day still counts as finding it
 
 
-T=[0,0]
+T = [0, 0]
+
+
 class HandClock:
     """A clock that stands still until it is set. It exists only here and in tests."""
 
@@ -103,21 +105,27 @@ async def play(
     bar = tqdm(total=season.days, unit="day", disable=quiet, desc="Season")
     async with httpx.AsyncClient(base_url=run.url, timeout=60) as client:
         for day in range(season.days):
-            import time; t0=time.time()
+            import time
+
+            t0 = time.time()
             midnight = season.start + timedelta(days=day)
             today = [d for d in season.deliveries if midnight <= d.at < midnight + timedelta(days=1)]
             for hour, group in groupby(today, key=lambda d: d.at.replace(minute=0, second=0, microsecond=0)):
                 clock.at = hour + timedelta(minutes=30)
                 answers += await _deliver(node, client, door, list(group), tokens)
-            import time; t1=time.time(); T[0]+=t1-t0
+            import time
+
+            t1 = time.time()
+            T[0] += t1 - t0
             while await asyncio.to_thread(outbox.backlog):  # noqa: ASYNC110 - another thread settles it
                 await asyncio.sleep(0.02)
             clock.at = midnight + timedelta(days=1, seconds=node.policy.close_offset_seconds)
             if run.release_clock:
                 run.release_clock.wake.set()
-            T[1]+=time.time()-t1
+            T[1] += time.time() - t1
             bar.update()
-    bar.close(); print(T)
+    bar.close()
+    print(T)
     await _until_told(node, clock.at)
     return await asyncio.to_thread(_summary, node, season, answers)
 

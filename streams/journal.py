@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS admitted (
   PRIMARY KEY (name, unit, own_week, indicator, sector, region)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS own_week (unit TEXT, own_week INTEGER, PRIMARY KEY (unit, own_week)) WITHOUT ROWID;
+CREATE TEMP TABLE candidate (contribution_id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS beginning (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 """
 
@@ -144,8 +145,16 @@ class Journal:
         return row[0] if row else None
 
     def _fresh(self, table: Table, contributions: Sequence[Contribution]) -> list[Contribution]:
-        sql = "SELECT 1 FROM considered WHERE name = ? AND contribution_id = ?"
-        return [c for c in contributions if self._db.one(sql, table.name, c.contribution_id) is None]
+        self._db.execute("DELETE FROM candidate")
+        self._db.executemany(
+            "INSERT OR IGNORE INTO candidate VALUES (?)", [(c.contribution_id,) for c in contributions]
+        )
+        known = self._db.all(
+            "SELECT contribution_id FROM candidate JOIN considered USING (contribution_id) WHERE name = ?",
+            table.name,
+        )
+        considered = {contribution_id for (contribution_id,) in known}
+        return [c for c in contributions if c.contribution_id not in considered]
 
     def _ledger(self, table: Table, window_start: datetime, fresh: Sequence[Contribution]) -> Ledger:
         admitted: set[Admitted] = set()

@@ -28,7 +28,7 @@ class StreamSettings:
     privacy_file: Path | None = None
     poison_limit: int = 100
     batch: int = 200
-    linger_seconds: float = 0.05
+    linger_seconds: float = 0.1
     session_seconds: int = 10
 
 

@@ -31,7 +31,7 @@ def _found(
 
 
 class Settler(threading.Thread):
-    """Settles the outbox, five times a second."""
+    """Settles the outbox, a few times a second."""
 
     def __init__(self, outbox: Callable[[], Outbox], db: ClickHouse, tokens: Tokens) -> None:
         """Prepare a thread over its own ``outbox``."""
@@ -42,7 +42,7 @@ class Settler(threading.Thread):
     def run(self) -> None:
         """Settle until stopped."""
         outbox = self._make_outbox()
-        while not self._stopping.wait(0.2):
+        while not self._stopping.wait(0.3):
             try:
                 for rows in _pages(outbox):
                     outbox.settle(settled(self._db, self._tokens, rows))

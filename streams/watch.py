@@ -54,19 +54,20 @@ class Watcher:
     def _history(self, table: Table) -> tuple[list[datetime], np.ndarray[Any, Any]]:
         """Return the starts of the newest windows and their values [windows, cells], in domain order."""
         rows = self._db.query(
-            "SELECT window_start, groupArray((indicator, sector, region, value)) FROM released.cells FINAL"
+            "SELECT window_start, arrayMap(c -> c.4, arraySort(groupArray((indicator, sector, region, value))))"
+            " FROM released.cells FINAL"
             " WHERE table = {table:String} AND domain_version = {version:UInt32}"
             " GROUP BY window_start ORDER BY window_start DESC LIMIT {limit:UInt32}",
             table=table.name,
             version=self._policy.domain_version,
             limit=_WINDOWS[table.window_hours],
-        )
-        place = {cell: i for i, cell in enumerate(self._policy.domain(table))}
-        values = np.zeros((len(rows), len(place)), dtype=np.int64)
-        for index, (_, cells) in enumerate(reversed(rows)):
-            for *cell, value in cells:
-                values[index, place[tuple(cell)]] = value
-        return [_utc(start) for start, _ in reversed(rows)], values
+        )[::-1]
+        domain = self._policy.domain(table)
+        in_order = sorted(range(len(domain)), key=domain.__getitem__)
+        values = np.zeros((len(rows), len(domain)), dtype=np.int64)
+        for index, (_, released) in enumerate(rows):
+            values[index, in_order] = released
+        return [_utc(start) for start, _ in rows], values
 
 
 def _utc(at: datetime) -> datetime:

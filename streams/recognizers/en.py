@@ -73,7 +73,7 @@ _CONTACT_CUE = re.compile(
 )
 _PLACE_CUE = re.compile(
     r"\b(?:soi|moo|mu|tambon|tambol|amphoe|amphur|ban|baan|khlong)\b[.:]?\s*|"
-    r"\b(?:room|house|dorm|dormitory|building|block|unit|flat|apartment|hostel)\s?(?:no\.?|number|num|nr\.?)?[:#]?\s*"
+    r"\b(?:room|house|dorm|dormitory|building|block|unit|flat|apartment|apt|suite|box|hostel)\s?(?:no\.?|number|num|nr\.?)?[:#]?\s*"
     r"(?=[A-Za-z]?\d)",
     re.IGNORECASE,
 )
@@ -129,7 +129,7 @@ class LatinWords(Finder):
         _after_cues(tokens, text)
         _before_organisation_words(tokens, text)
         _next_to_removed(tokens, text, abroad=self._abroad)
-        _numbers_after_removed(tokens, text)
+        _numbers_beside_removed(tokens, text)
         return runs(tokens, text)
 
 
@@ -286,13 +286,19 @@ def _is_counted(tokens: list[Token], text: str, index: int) -> bool:
     return not between.strip(" \t-") and tokens[index + 1].text.lower() in _UNITS
 
 
-def _numbers_after_removed(tokens: list[Token], text: str) -> None:
-    for index in range(1, len(tokens)):
-        token, before = tokens[index], tokens[index - 1]
-        if token.kind != "number" or not before.entity or text[before.end : token.start].strip(" \t-#"):
+def _numbers_beside_removed(tokens: list[Token], text: str) -> None:
+    """A number behind a removed word ("Zqxv 5"), and one of two to four digits before it ("14 Zqxv Road")."""
+    for index, token in enumerate(tokens):
+        if token.kind != "number" or token.entity:
             continue
-        if before.entity == "HOUSE_NUMBER" or not _is_counted(tokens, text, index):
-            token.entity = before.entity
+        before = tokens[index - 1] if index else None
+        if before and before.entity and not text[before.end : token.start].strip(" \t-#"):
+            if before.entity == "HOUSE_NUMBER" or not _is_counted(tokens, text, index):
+                token.entity = before.entity
+        elif index + 1 < len(tokens) and token.text.isdigit() and 2 <= len(token.text) <= 4:
+            after = tokens[index + 1]
+            if after.entity and after.kind == "word" and not text[token.end : after.start].strip(" \t"):
+                token.entity = after.entity
 
 
 class EnglishDates(Finder):

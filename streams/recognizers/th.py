@@ -260,7 +260,9 @@ def _rest_of_names(tokens: list[Token], text: str) -> None:
         if text[left[-1].end : right[0].start].strip(" "):
             continue
         for one, other in ((left, right), (right, left)):
-            if all(token.entity for token in one) and all(_is_namelike(token) for token in other):
+            alike = sum(token.end - token.start for token in other if _is_namelike(token))
+            size = other[-1].end - other[0].start
+            if all(token.entity for token in one) and (alike == size or (2 * alike >= size and size <= 16)):
                 for token in other:
                     token.entity = token.entity or one[0].entity
 

@@ -95,7 +95,8 @@ def corroborate(
             continue
         ratio = log_ratios(detection.noise_scale, np.maximum(usual, LOWEST_MEAN), values[now])
         ratios.append(ratio)
-        statistics = (1 + statistics) * np.exp(np.clip(ratio[first] + paired * ratio[second], -300, 300))
+        times = np.exp(np.clip(ratio, -150, 150))
+        statistics = (1 + statistics) * times[first] * np.where(paired, times[second], 1)
         statistic = statistics.mean(axis=1)
         raised = np.flatnonzero(statistic >= threshold)
         for group in raised[np.argsort(-statistic[raised], kind="stable")]:

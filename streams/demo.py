@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 from tqdm import tqdm
 
 from connectors import sources
@@ -30,7 +30,6 @@ _MAPPINGS = {"hotline": "canonical", "union": "union_register", "voiceapp": "voi
 _GRACE = timedelta(days=3)  # an alert this long after an outbreak's last day still counts as finding it
 
 
-T = [0, 0]
 
 
 class HandClock:
@@ -103,42 +102,33 @@ async def play(
     outbox, door = node.outbox(), node.door()
     answers: Counter[str] = Counter()
     bar = tqdm(total=season.days, unit="day", disable=quiet, desc="Season")
-    async with httpx.AsyncClient(base_url=run.url, timeout=60) as client:
+    async with aiohttp.ClientSession(run.url) as client:
         for day in range(season.days):
-            import time
-
-            t0 = time.time()
             midnight = season.start + timedelta(days=day)
             today = [d for d in season.deliveries if midnight <= d.at < midnight + timedelta(days=1)]
             for hour, group in groupby(today, key=lambda d: d.at.replace(minute=0, second=0, microsecond=0)):
                 clock.at = hour + timedelta(minutes=30)
                 answers += await _deliver(node, client, door, list(group), tokens)
-            import time
-
-            t1 = time.time()
-            T[0] += t1 - t0
             while await asyncio.to_thread(outbox.backlog):  # noqa: ASYNC110 - another thread settles it
                 await asyncio.sleep(0.02)
             clock.at = midnight + timedelta(days=1, seconds=node.policy.close_offset_seconds)
             if run.release_clock:
                 run.release_clock.wake.set()
-            T[1] += time.time() - t1
             bar.update()
     bar.close()
-    print(T)
     await _until_told(node, clock.at)
     return await asyncio.to_thread(_summary, node, season, answers)
 
 
 async def _deliver(
-    node: Node, client: httpx.AsyncClient, door: Door, group: Sequence[Delivery], tokens: dict[str, str]
+    node: Node, client: aiohttp.ClientSession, door: Door, group: Sequence[Delivery], tokens: dict[str, str]
 ) -> Counter[str]:
     answers: Counter[str] = Counter()
 
     async def post(delivery: Delivery) -> None:
         headers = {"Authorization": f"Bearer {tokens[delivery.source]}", **dict(delivery.headers)}
-        response = await client.post("/v1/reports", content=delivery.payload, headers=headers)
-        answers[str(response.status_code)] += 1
+        async with client.post("/v1/reports", data=delivery.payload, headers=headers) as response:
+            answers[str(response.status)] += 1
 
     # What repeats an earlier delivery must not overtake it.
     await asyncio.gather(*(post(d) for d in group if d.source == "hotline"))

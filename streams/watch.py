@@ -15,8 +15,8 @@ from schemas.events import Alert, Release
 from streams.steps.alert import hourly_alerts, places_alerts
 from streams.steps.policy import Policy, Table
 
-# How far back a look goes: two years of days, sixty days of hours.
-_WINDOWS = {24: 730, 1: 1440}
+# How far back a look goes: two years of days, thirty days of hours.
+_WINDOWS = {24: 730, 1: 720}
 
 
 class Watcher:

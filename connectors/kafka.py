@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.outbox import Outbox, Row
-from schemas.topics import Topic
+from schemas.topics import LARGEST, Topic
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class Sender:
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "message.timeout.ms": 30_000,
+                "message.max.bytes": LARGEST,
                 "client.id": "chorus",
             }
         )
@@ -144,6 +145,11 @@ class Forwarder(threading.Thread):
                 return
             except BufferError:
                 sender.poll(0.1)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                _log.error("row %d of the outbox is too large for Kafka; it stays there", row.seq)
+                return
 
     def _note(self, outbox: Outbox) -> None:
         if self._acknowledged:

@@ -82,7 +82,10 @@ class Mapped:
         share = sum(k in self._reads for k in filled) / max(1, len(filled))
         if share < document["min_mapped_share"]:
             raise Unmappable("share")
-        report: dict[str, Any] = {"id": str(_search(document["id"]["root"], payload))}
+        root = _search(document["id"]["root"], payload)
+        if root is None:  # reports without an id must not become revisions of one another
+            raise Unmappable("required")
+        report: dict[str, Any] = {"id": str(root)}
         if document.get("op"):
             report["op"] = _search(document["op"], payload)
         for name, rule in document["fields"].items():

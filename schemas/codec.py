@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import fastavro
+from fastavro.schema import SchemaParseException
 
 from schemas.registry import FolderRegistry, Registry
 
@@ -98,7 +99,8 @@ class Codec:
         if schema_id not in self._parsed:
             try:
                 self._parsed[schema_id] = _parse(self._registry.schema(schema_id))
-            except LookupError:
+            except (LookupError, ValueError, SchemaParseException):
+                # Nobody registered it, or what somebody registered is no Avro schema.
                 raise Undecodable("unknown schema id") from None
         return self._read(event, data[_HEAD.size :], self._parsed[schema_id])
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Protocol
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 _AVRO = files("schemas.avro")
 
@@ -90,7 +91,12 @@ class RemoteRegistry:
     def schema(self, schema_id: int) -> str:
         """Return the text of the schema with this id; raise ``LookupError`` if there is none."""
         if schema_id not in self._texts:
-            text = self._client.get_schema(schema_id).schema_str
+            try:
+                text = self._client.get_schema(schema_id).schema_str
+            except SchemaRegistryError as error:
+                if error.http_status_code != 404:
+                    raise
+                raise LookupError(schema_id) from None
             if text is None:
                 raise LookupError(schema_id)
             self._texts[schema_id] = text

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from schemas import events
 
+# The largest message, bytes: a report of `max_report_bytes` grows when it is sealed, and again as a dead letter.
+LARGEST = 4_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -17,9 +20,10 @@ class Topic:
     @property
     def config(self) -> dict[str, str]:
         """Topic configuration as Kafka names it."""
+        size = {"max.message.bytes": str(LARGEST)}
         if self.retention_days == 0:
-            return {"cleanup.policy": "compact"}
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * 86_400_000)}
+            return {"cleanup.policy": "compact"} | size
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * 86_400_000)} | size
 
 
 SEALED = Topic("chorus.reports.sealed.v1", events.SealedReport, 4, 30)

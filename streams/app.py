@@ -249,18 +249,19 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     if node.broker_forgets:
         await asyncio.to_thread(_remember, node)
         settler = Settler(node.outbox, node.db, node.tokens)
-    async with contextlib.AsyncExitStack() as stack:
+    # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
+    async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
+        if door:
+            run.forwarder = _start(Forwarder(node.outbox, node.bootstrap, hold=node.broker_forgets), front)
+            await front.enter_async_context(_web(run))
         if worker:
             app = await asyncio.to_thread(node.faust_app)
             run.stream = app
+            behind.push_async_callback(app.stop)
             await app.start()
-            stack.push_async_callback(app.stop)
-            run.release_clock = _start(ReleaseClock(node.releaser, node.now), stack)
+            run.release_clock = _start(ReleaseClock(node.releaser, node.now), behind)
         if settler:
-            _start(settler, stack)
-        if door:
-            run.forwarder = _start(Forwarder(node.outbox, node.bootstrap, hold=node.broker_forgets), stack)
-            await stack.enter_async_context(_web(run))
+            _start(settler, behind)
         yield run
 
 

@@ -8,6 +8,7 @@ import csv
 import hmac
 import io
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,7 +97,7 @@ def build(parts: WebParts) -> Starlette:
 
     async def get_releases(request: Request) -> Response:
         table, limit = request.query_params.get("table"), request.query_params.get("limit", "10000")
-        if not limit.isdecimal() or not 0 < int(limit) <= 1_000_000:
+        if not re.fullmatch(r"[0-9]{1,7}", limit) or not 0 < int(limit) <= 1_000_000:
             return JSONResponse({"error": "limit is a number from 1 to 1000000"}, 422)
         return _table(request, await asyncio.to_thread(board.releases, parts.db, table, int(limit)))
 

@@ -64,13 +64,21 @@ def own_week(unit: str, window_start: datetime, policy: Policy, phase: Callable[
 
 
 def newest(contributions: Iterable[Contribution]) -> list[Contribution]:
-    """Keep each report's newest revision, and none of a report that has been withdrawn."""
-    last: dict[bytes, Contribution] = {}
+    """Keep each report's newest revision, and none of a report that has been withdrawn.
+
+    Within a unit: a report revised to name another workplace would couple the two, since taking one away
+    would bring back what it had replaced in the other.
+    """
+    last: dict[tuple[str, bytes], Contribution] = {}
     for c in contributions:
-        seen = last.get(c.report_token)
-        if seen is None or (c.revision, c.op == "WITHDRAW") > (seen.revision, seen.op == "WITHDRAW"):
-            last[c.report_token] = c
+        seen = last.setdefault((c.unit, c.report_token), c)
+        if _order(c) > _order(seen):
+            last[c.unit, c.report_token] = c
     return [c for c in last.values() if c.op != "WITHDRAW"]
+
+
+def _order(c: Contribution) -> tuple[int, bool, bytes]:
+    return c.revision, c.op == "WITHDRAW", c.contribution_id
 
 
 def admit(

@@ -62,7 +62,8 @@ class Sender:
                 "message.timeout.ms": 30_000,
                 "message.max.bytes": LARGEST,
                 "client.id": "chorus",
-            }
+            },
+            logger=_log,
         )
 
     def post(self, topic: str, key: bytes, value: bytes, done: Callable[[bool], None]) -> None:

@@ -398,3 +398,7 @@ def health() -> None:
     if not path.is_file() or time.time() - path.stat().st_mtime > 30:
         raise click.ClickException("no sign of life")
     click.echo("well")
+
+
+if __name__ == "__main__":
+    main()

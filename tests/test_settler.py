@@ -1,0 +1,86 @@
+"""The settler: a held message leaves the outbox when everything that comes of it is in ClickHouse."""
+
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from connectors.outbox import Outbox, Parcel
+from streams.settler import Settler, settled
+
+HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def db(clickhouse):
+    for table in ("sealed.contributions", "cases.reports", "sealed.dead_letters"):
+        clickhouse.command(f"TRUNCATE TABLE {table}")
+    return clickhouse
+
+
+def held(outbox, *marks):
+    """Put messages in the outbox that Kafka has acknowledged; returns their rows."""
+    for mark in marks:
+        outbox.put(Parcel(uuid4(), "topic", b"key", b"value", mark))
+    outbox.acknowledge([row.seq for row in outbox.unsent(0, 100)], hold=True)
+    return outbox.unsettled(0, 100)
+
+
+def insert(db, table, column, name):
+    time_column = {"sealed.dead_letters": "at_hour", "cases.reports": "received_hour"}.get(table, "landed_hour")
+    db.insert(table, [{column: name, time_column: HOUR}], str(uuid4()))
+
+
+def counted(db, tokens, row):
+    insert(db, "sealed.contributions", "contribution_id", tokens.contribution(row.parcel.event_id))
+
+
+def on_the_case_path(db, tokens, row):
+    insert(db, "cases.reports", "case_id", tokens.case(row.parcel.event_id))
+
+
+def buried(db, tokens, row):
+    insert(db, "sealed.dead_letters", "dead_letter_id", tokens.dead_letter(row.parcel.event_id))
+
+
+def test_nothing_settles_that_is_nowhere_to_be_found(db, tokens, outbox):
+    assert settled(db, tokens, held(outbox, "count", "case", "dead")) == []
+
+
+def test_a_counted_report_settles_when_its_contribution_is_found(db, tokens, outbox):
+    first, second = held(outbox, "count", "count")
+    counted(db, tokens, second)
+    assert settled(db, tokens, [first, second]) == [second.seq]
+
+
+def test_a_report_with_a_case_settles_only_when_both_are_found(db, tokens, outbox):
+    (row,) = held(outbox, "case")
+    counted(db, tokens, row)
+    assert settled(db, tokens, [row]) == []
+    on_the_case_path(db, tokens, row)
+    assert settled(db, tokens, [row]) == [row.seq]
+
+
+@pytest.mark.parametrize("mark", ["count", "case", "dead"])
+def test_a_dead_letter_settles_whatever_was_expected(db, tokens, outbox, mark):
+    (row,) = held(outbox, mark)
+    buried(db, tokens, row)
+    assert settled(db, tokens, [row]) == [row.seq]
+
+
+def test_the_settler_empties_the_outbox_as_things_arrive(db, tokens, tmp_path):
+    outbox = Outbox(tmp_path / "outbox.db")
+    rows = held(outbox, "count", "case", "count")
+    settler = Settler(lambda: Outbox(tmp_path / "outbox.db"), db, tokens)
+    settler.start()
+    try:
+        for row in rows[:2]:
+            counted(db, tokens, row)
+        on_the_case_path(db, tokens, rows[1])
+        deadline = time.monotonic() + 10
+        while outbox.backlog() > 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        settler.stop()
+    assert outbox.unsettled(0, 100) == rows[2:] and not settler.is_alive()

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from schemas.codelists import codes
 
 CODEBOOK = ("ilo_forced_labour_indicators", "isic4_sections", "iso3166_2_selected", "severity")
 _MIGRATIONS = files("schemas.clickhouse")
+
+
+class Unanswered(Exception):
+    """ClickHouse cannot be opened, or refuses a reader's query; the message says why."""
 
 
 class ClickHouse:
@@ -46,10 +51,20 @@ class ClickHouse:
         with self._lock:
             return list(self._client.query(sql, parameters=parameters).result_rows)
 
-    def named(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a query and return its rows as dictionaries."""
+    def named(self, sql: str, *, read_only: bool = False, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a query and return its rows as dictionaries.
+
+        Raises:
+            Unanswered: with ClickHouse's reason, when ``read_only`` and it refuses the query.
+        """
+        settings = {"readonly": 1} if read_only else {}
         with self._lock:
-            return list(self._client.query(sql, parameters=parameters).named_results())
+            try:
+                return list(self._client.query(sql, parameters=parameters, settings=settings).named_results())
+            except DatabaseError as error:
+                if read_only:  # the reader's own query: its error says nothing of others
+                    raise Unanswered(str(error).splitlines()[0]) from None
+                raise
 
     def command(self, sql: str, **parameters: Any) -> None:
         """Run a statement that returns nothing."""

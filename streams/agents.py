@@ -5,6 +5,7 @@ An error of the machinery (broker, ClickHouse, disk) is waited out; an error of 
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,11 +178,18 @@ def _coordinates(event: Any, now: datetime) -> Coordinates:
 
 
 def _token(events: Sequence[Any]) -> str:
-    """Name a batch by its coordinates: ``topic:partition:first-last`` for each partition in it."""
+    """Name a batch: ``topic:partition:first-last`` for each partition in it, and a digest of what it holds.
+
+    Coordinates alone would do if they meant the same for ever: a broker that forgets begins again at 0, and
+    ClickHouse would drop new rows for old ones.
+    """
     offsets: dict[tuple[str, int], list[int]] = {}
-    for event in events:
+    digest = hashlib.blake2b(digest_size=16)
+    for event in sorted(events, key=lambda e: (e.message.topic, e.message.partition, e.message.offset)):
         offsets.setdefault((event.message.topic, event.message.partition), []).append(event.message.offset)
-    return ",".join(f"{topic}:{p}:{min(found)}-{max(found)}" for (topic, p), found in sorted(offsets.items()))
+        digest.update(len(event.value).to_bytes(8, "big") + event.value)
+    places = (f"{topic}:{p}:{min(found)}-{max(found)}" for (topic, p), found in sorted(offsets.items()))
+    return f"{','.join(places)}#{digest.hexdigest()}"
 
 
 def _decoded(codec: Codec, kind: type[T], events: Sequence[Any]) -> Iterable[T]:

@@ -20,7 +20,10 @@ class Discreet(logging.Formatter):
         return f"{kind.__name__}{place}"
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record; an exception given as an argument is reduced to its type."""
+        """Format a record; an exception given as the message or an argument is reduced to its type."""
+        record.exc_text = None  # another handler may have written the message of the exception there
+        if isinstance(record.msg, BaseException):
+            record.msg = type(record.msg).__name__
         if isinstance(record.args, tuple):
             record.args = tuple(type(a).__name__ if isinstance(a, BaseException) else a for a in record.args)
         return super().format(record)
@@ -33,4 +36,5 @@ def configure() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("streams", "connectors", "schemas"):
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("streams.faust_transport").setLevel(logging.WARNING)  # Faust logs under our name there
     logging.captureWarnings(True)

@@ -66,8 +66,11 @@ class Releaser:
     def _landed(self, first: datetime, now: datetime) -> list[tuple[datetime, Contribution]]:
         rows = self._db.query(
             "SELECT landed_hour, contribution_id, report_token, revision, op, unit, sector, region, indicators,"
-            " minor_involved FROM sealed.contributions FINAL WHERE countable"
-            " AND landed_hour >= {start:DateTime('UTC')} AND landed_hour < {end:DateTime('UTC')}",
+            # A worker whose newest word is no is not counted by an earlier yes.
+            " minor_involved FROM (SELECT *, argMax(countable, revision) OVER (PARTITION BY report_token) AS agreed"
+            " FROM sealed.contributions FINAL"
+            " WHERE landed_hour >= {start:DateTime('UTC')} AND landed_hour < {end:DateTime('UTC')})"
+            " WHERE countable AND agreed",
             start=first - _HORIZON,
             end=now,
         )

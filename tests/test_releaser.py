@@ -17,7 +17,8 @@ from streams.steps.policy import parse
 
 POLICY = parse(tomllib.loads((files("streams") / "privacy.toml").read_text(encoding="utf-8")), "strict", "TH")
 HOURLY, SECTORS, REGIONS = POLICY.tables
-MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
+# Near today: ClickHouse removes sealed rows when their days are over.
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OFFSET = timedelta(seconds=POLICY.close_offset_seconds)
 

@@ -9,7 +9,7 @@ import pytest
 from connectors.outbox import Outbox, Parcel
 from streams.settler import Settler, settled
 
-HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # old rows are removed by ClickHouse
 
 
 @pytest.fixture

@@ -117,6 +117,8 @@ def _beyond_types(body: RawReportBody) -> list[Problem]:
     problems = []
     if body.submitted_at is not None and body.submitted_at.tzinfo is None:
         problems.append(Problem("submitted_at", "should carry a time zone"))
+    elif body.submitted_at is not None and not 1 < body.submitted_at.year < 9999:
+        problems.append(Problem("submitted_at", "should be a time that UTC has too"))
     for name in ("age_years", "workers_affected", "clock_skew_ms"):
         number = getattr(body, name)
         if number is not None and number not in _INT32:

@@ -124,6 +124,7 @@ def _alert(
         noise_scale=float(table.noise_scale),
         cells=cells,
         window="day" if table.window_hours == 24 else "hour",
+        watched="cells" if threshold is None else "cells and pairs of cells",
     )
     return Alert(
         alert_id=f"{table.name}/{indicator}.{sector}.{region}/{starts[episode.opened]:%Y-%m-%dT%H%MZ}",

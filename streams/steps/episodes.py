@@ -91,11 +91,12 @@ def reason(
     cells: int,
     window: str = "day",
     counted: str = "workplaces",
+    watched: str = "cells",
 ) -> str:
     """Say in plain English what rose, where, since when, how much, how sure that is, and what it cannot tell.
 
     `when` names a window ("3 March 2026"), `window` its length ("day", "hour"), `counted` the unit of the
-    figures; `cells` is the size of the table the threshold was made for.
+    figures; the threshold was made for `cells` things of the kind `watched`.
 
     >>> seen = Episode(0, 20, 21, 24, None, 21, 0.8, 5.8, 7.1, 14, None)
     >>> said = reason(seen, what="retention of documents", where="construction", noise_scale=4.0, cells=1212,
@@ -124,7 +125,7 @@ def reason(
         f"usual {_level(episode.baseline_at_open)}.",
         "Every figure carries deliberate noise: nine times in ten the true number is within "
         f"{e90(noise_scale)} of it.",
-        f"An alarm like this would come by chance about once a year over all {cells:,} cells.",
+        f"An alarm like this would come by chance about once a year over all {cells:,} {watched}.",
         "It names no person and no workplace, and cannot tell whether more is happening or more is reported.",
     ]
     return " ".join(sentences)

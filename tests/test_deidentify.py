@@ -1,0 +1,297 @@
+"""De-identification, field by field: a canary in every field, and where it may not turn up."""
+
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+
+from schemas.events import Attachment, Narrative, RawReportBody, SealedReport
+from streams.recognizers import Undecidable as RecognizersGiveUp
+from streams.recognizers import build_redactor
+from streams.steps.deidentify import FIELD_RULES, Deidentifier, Undecidable
+from streams.steps.register import Register
+
+CANARY = "Kanarienvogel"
+REGISTER = Register(
+    [
+        {
+            "workplace_id": "w1",
+            "name": "Golden Fish",
+            "aliases": "",
+            "country": "TH",
+            "admin1": "TH-74",
+            "isic_division": "10",
+        }
+    ]
+)
+BOTH = ("AGGREGATE_STATISTICS", "CASE_HANDLING")
+BODY = RawReportBody(
+    country="TH",
+    admin1="TH-10",
+    isic_division="41",
+    indicators=("DEB",),
+    severity="HIGH",
+    narratives=(Narrative(key="story", text="they kept my passport"),),
+    language="en",
+)
+
+
+def an_envelope(**changes):
+    return SealedReport(
+        **{
+            "event_id": UUID(int=1),
+            "report_uid": UUID(int=2),
+            "op": "CREATE",
+            "source_id": "hotline",
+            "connector": "api",
+            "mapping_id": "m/1",
+            "received_at": datetime(2026, 3, 10, 9, 41, 7, tzinfo=UTC),
+            "verification": "STATIC_SECRET",
+            "native_id_hmac": "n",
+            "payload_hmac": "p",
+            "consent": "YES",
+            "consent_scopes": BOTH,
+            "body_schema": "raw_report_body/1",
+            "key_ref": UUID(int=3),
+            "nonce": b"",
+            "sealed": b"",
+        }
+        | changes
+    )
+
+
+def keep_nothing(text, language):
+    return "<TEXT>"
+
+
+@pytest.fixture
+def deidentifier(tokens):
+    return Deidentifier(tokens, REGISTER, "TH", keep_nothing)
+
+
+@pytest.fixture(scope="module")
+def redactor():
+    return build_redactor()
+
+
+@pytest.fixture
+def careful(tokens, redactor):
+    """A de-identifier with the real redactor, joined as the composition root joins them."""
+
+    def redact(text, language):
+        try:
+            return redactor.redact(text, language).text
+        except RecognizersGiveUp as why:
+            raise Undecidable(str(why)) from None
+
+    return Deidentifier(tokens, REGISTER, "TH", redact)
+
+
+CANARIES = {
+    "submitted_at": datetime(1999, 12, 31, 23, 59, tzinfo=UTC),
+    "clock_skew_ms": 987_654_321,
+    "occurred_on": date(1999, 12, 31),
+    "occurred_precision": "YEAR",
+    "reporter_anonymous": True,
+    "age_years": 97,
+    "minor_involved": True,
+    "lat": 13.123_456,
+    "lon": 100.654_321,
+    "workers_affected": 98_765,
+    "narratives": (Narrative(key=CANARY, text=f"my name is {CANARY}", lang="en"),),
+    "attachments": (Attachment(name=CANARY, source_ref=CANARY),),
+    "consent": "NO",
+    "unmapped": {CANARY: CANARY},
+}
+
+
+def with_canary(name):
+    kind = str(next(f.type for f in fields(RawReportBody) if f.name == name))
+    value = CANARIES.get(name, (CANARY, CANARY + "2") if "tuple" in kind else CANARY)
+    assert value != getattr(BODY, name)
+    return replace(BODY, **{name: value})
+
+
+def test_field_rules_name_every_field_of_a_report_once():
+    assert list(FIELD_RULES) == list(dict.fromkeys(FIELD_RULES))
+    assert set(FIELD_RULES) == {f.name for f in fields(RawReportBody)}
+
+
+@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.counts == "drop"])
+def test_a_field_dropped_from_the_counts_leaves_the_contribution_as_it_was(deidentifier, name):
+    report = an_envelope()
+    assert deidentifier.contribution(report, with_canary(name)) == deidentifier.contribution(report, BODY)
+
+
+@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.case == "drop"])
+def test_a_field_dropped_from_the_case_leaves_the_case_as_it_was(deidentifier, name):
+    report = an_envelope()
+    assert deidentifier.case(report, with_canary(name)) == deidentifier.case(report, BODY)
+
+
+@pytest.mark.parametrize("name", ["consent", "consent_scopes"])
+def test_the_envelopes_consent_is_used_and_not_the_bodys(deidentifier, name):
+    report = an_envelope()
+    assert deidentifier.contribution(report, with_canary(name)) == deidentifier.contribution(report, BODY)
+    assert deidentifier.case(report, with_canary(name)) == deidentifier.case(report, BODY)
+
+
+@pytest.mark.parametrize("name", FIELD_RULES)
+def test_a_canary_in_any_field_is_in_neither_encoded_output(careful, codec, name):
+    report, body = an_envelope(), with_canary(name)
+    for event in (careful.contribution(report, body), careful.case(report, body)):
+        data = codec.encode(event).lower()
+        assert CANARY.lower().encode() not in data
+        assert b"1999" not in data and b"98765" not in data
+
+
+def test_a_report_full_of_canaries_leaves_codes_and_tokens_only(careful, codec):
+    body = RawReportBody(**{name: getattr(with_canary(name), name) for name in FIELD_RULES})
+    contribution, case = careful.contribution(an_envelope(), body), careful.case(an_envelope(), body)
+    assert (contribution.country, contribution.region, contribution.sector) == ("OTHER", "OTHER", "OTHER")
+    assert (contribution.indicators, contribution.severity) == (("OTHER",), "UNKNOWN")
+    assert (case.channel, case.reporter_role, case.severity) == ("OTHER", "UNKNOWN", "UNKNOWN")
+    for event in (contribution, case):
+        assert CANARY.encode() not in codec.encode(event) and CANARY not in repr(event)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consent": "UNKNOWN"},
+        {"consent": "NO"},
+        {"test": True},
+        {"consent_scopes": ()},
+        {"consent_scopes": ("CASE_HANDLING",)},
+    ],
+)
+def test_without_consent_to_be_counted_a_contribution_is_blank(deidentifier, changes):
+    blank = deidentifier.contribution(an_envelope(**changes), BODY)
+    filled = deidentifier.contribution(an_envelope(), BODY)
+    assert (blank.countable, filled.countable) == (False, True)
+    for f in fields(blank):
+        if f.name not in ("contribution_id", "report_token", "revision", "op"):
+            assert getattr(blank, f.name) == f.default
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Undecidable("language"), "DROPPED_LANGUAGE"),
+        (Undecidable("residue"), "DROPPED_RESIDUE"),
+        (Undecidable("recogniser"), "DROPPED_ERROR"),
+        (Undecidable(CANARY), "DROPPED_ERROR"),
+        (ValueError(CANARY), "DROPPED_ERROR"),
+        (RecursionError(), "DROPPED_ERROR"),
+        (MemoryError(), "DROPPED_ERROR"),
+    ],
+)
+def test_a_redactor_that_fails_drops_the_text_and_says_so(tokens, codec, error, status):
+    def fail(text, language):
+        raise error
+
+    case = Deidentifier(tokens, REGISTER, "TH", fail).case(an_envelope(), BODY)
+    assert (case.text_status, case.narratives) == (status, ())
+    assert CANARY.encode() not in codec.encode(case)
+
+
+def test_one_text_that_cannot_be_judged_does_not_take_the_others_with_it(tokens):
+    def fail_on_thai(text, language):
+        if language == "th":
+            raise Undecidable("language")
+        return "<TEXT>"
+
+    body = replace(BODY, narratives=(Narrative(key="a", text="x", lang="th"), Narrative(key="b", text="y")))
+    case = Deidentifier(tokens, REGISTER, "TH", fail_on_thai).case(an_envelope(), body)
+    assert case.text_status == "DROPPED_LANGUAGE"
+    assert [(n.key, n.text) for n in case.narratives] == [("2", "<TEXT>")]
+
+
+def test_a_text_in_a_language_nobody_here_reads_is_dropped(careful):
+    case = careful.case(an_envelope(), replace(BODY, language="xx"))
+    assert (case.text_status, case.narratives) == ("DROPPED_LANGUAGE", ())
+
+
+def test_a_report_without_words_says_so(deidentifier):
+    case = deidentifier.case(an_envelope(), replace(BODY, narratives=()))
+    assert (case.text_status, case.narratives) == ("NONE", ())
+
+
+@pytest.mark.parametrize(
+    ("workplace", "admin1", "kind"),
+    [
+        ("golden fish", None, "WORKPLACE"),
+        ("Somewhere Else", "TH-10", "REGION_POOL"),
+        (None, "TH-10", "REGION_POOL"),
+        ("Somewhere Else", "XX-1", "SOURCE_POOL"),
+        (None, None, "SOURCE_POOL"),
+    ],
+)
+def test_the_unit_is_the_registered_workplace_else_the_province_else_the_source(
+    deidentifier, workplace, admin1, kind
+):
+    body = replace(BODY, workplace_name=workplace, admin1=admin1)
+    assert deidentifier.contribution(an_envelope(), body).unit_kind == kind
+
+
+def test_invented_workplaces_of_a_province_share_one_unit(deidentifier):
+    def unit(**changes):
+        return deidentifier.contribution(an_envelope(), replace(BODY, **changes)).unit
+
+    assert len({unit(workplace_name=f"Invented {n}") for n in range(20)}) == 1
+    assert unit(workplace_name="Invented") != unit(workplace_name="Invented", admin1="TH-11")
+    assert unit(workplace_name="Golden Fish") == unit(workplace_name="GOLDEN FISH.", admin1="TH-11")
+
+
+def test_the_register_knows_place_and_sector_better_than_the_report(deidentifier):
+    contribution = deidentifier.contribution(an_envelope(), replace(BODY, workplace_name="Golden Fish"))
+    assert (contribution.region, contribution.sector) == ("TH-74", "C")
+
+
+def test_counts_and_cases_share_no_token(deidentifier):
+    body = replace(BODY, workplace_name="Golden Fish")
+    contribution, case = deidentifier.contribution(an_envelope(), body), deidentifier.case(an_envelope(), body)
+    ours = {contribution.contribution_id.hex, contribution.report_token.hex, contribution.unit}
+    theirs = {case.case_id.hex, case.case_token.hex, case.workplace_token}
+    event_ids = {UUID(int=1).hex, UUID(int=2).hex}
+    assert len(ours) == len(theirs) == 3 and not ours & theirs and not (ours | theirs) & event_ids
+
+
+def test_the_case_knows_the_hour_and_nothing_finer(deidentifier):
+    assert deidentifier.case(an_envelope(), BODY).received_hour == datetime(2026, 3, 10, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("age", "band"),
+    [(0, "<15"), (14, "<15"), (15, "15-17"), (17, "15-17"), (18, "18-24"), (24, "18-24"), (25, "25-34")]
+    + [(34, "25-34"), (35, "35-49"), (49, "35-49"), (50, "50+"), (130, "50+"), (-1, None), (None, None)],
+)
+def test_ages_are_banded(deidentifier, age, band):
+    assert deidentifier.case(an_envelope(), replace(BODY, age_years=age)).age_band == band
+
+
+@pytest.mark.parametrize(
+    ("number", "band"),
+    [(1, "1"), (2, "2-5"), (5, "2-5"), (6, "6-20"), (20, "6-20"), (21, "21-100"), (100, "21-100")]
+    + [(101, "100+"), (-5, None), (None, None)],
+)
+def test_numbers_of_workers_are_banded(deidentifier, number, band):
+    assert deidentifier.case(an_envelope(), replace(BODY, workers_affected=number)).workers_band == band
+
+
+@pytest.mark.parametrize(
+    ("severity", "minor", "urgent"),
+    [("CRITICAL", False, True), ("HIGH", True, True), ("HIGH", None, False), ("WORST EVER", None, False)],
+)
+def test_critical_reports_and_reports_with_a_minor_are_urgent(deidentifier, severity, minor, urgent):
+    body = replace(BODY, severity=severity, minor_involved=minor)
+    assert deidentifier.case(an_envelope(), body).urgent is urgent
+
+
+def test_indicators_are_listed_once_each_and_unknown_ones_are_other(deidentifier):
+    def indicators(*given):
+        return deidentifier.contribution(an_envelope(), replace(BODY, indicators=given)).indicators
+
+    assert indicators("ROM", "DEB", "ROM", CANARY, "deb") == ("DEB", "OTHER", "ROM")
+    assert indicators() == ("OTHER",)

@@ -1,0 +1,138 @@
+"""Files: every row becomes a report, a repeat or a dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from connectors.intake import Door
+from connectors.keystore import KeyStore
+from connectors.mapping import Mapped, load
+from connectors.outbox import Outbox
+from connectors.seal import unseal
+from connectors.submit import readers, submit
+from schemas import topics
+from schemas.codec import Codec
+from schemas.events import DeadLetter, RawReportBody, SealedReport
+
+UNION, VOICE = load("union_register"), load("voice_app")
+HEADER = "ref_no,received,province,complaint,consent,worker_name"
+GOOD = "U/1,2026-02-03 14:20,Rayong,They keep our passports,yes,Malee"
+
+
+def a_file(folder: Path, name: str, *lines: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(b"".join((s if isinstance(s, bytes) else s.encode()) + b"\n" for s in lines))
+    return path
+
+
+def sent_in(door: Door, path: Path, mapping: Mapped | None = UNION) -> dict[str, int]:
+    return dict(sum(submit(path, "union", mapping, door.accept), Counter()))
+
+
+def dead_bytes(outbox: Outbox, codec: Codec, keys: KeyStore) -> list[bytes]:
+    parcels = [row.parcel for row in outbox.unsent(0, 1000) if row.parcel.topic == topics.DEADLETTERS.name]
+    letters = [codec.decode(DeadLetter, parcel.value) for parcel in parcels]
+    return [unseal(letter, keys.key(letter.key_ref)) for letter in letters if letter.key_ref]
+
+
+def test_a_row_of_a_spreadsheet_becomes_a_report(
+    door: Door, outbox: Outbox, codec: Codec, keys: KeyStore, tmp_path: Path
+) -> None:
+    assert sent_in(door, a_file(tmp_path, "book.csv", HEADER, GOOD)) == {"accepted": 1}
+    report = codec.decode(SealedReport, outbox.unsent(0, 1)[0].parcel.value)
+    assert (report.connector, report.mapping_id, report.consent) == ("file", "union_register/1", "YES")
+    body = codec.decode_body(RawReportBody, report.body_schema, unseal(report, keys.key(report.key_ref)))
+    assert (body.reporter_name, body.admin1) == ("Malee", "TH-21")
+
+
+def test_a_file_sent_twice_is_all_repeats(door: Door, outbox: Outbox, tmp_path: Path) -> None:
+    rows = [GOOD.replace("U/1", f"U/{n}") for n in range(450)]
+    path = a_file(tmp_path, "book.csv", HEADER, *rows, "broken")
+    assert sent_in(door, path) == {"accepted": 450, "dead_letter": 1}
+    assert sent_in(door, path) == {"duplicate": 451}
+    assert outbox.backlog() == 451
+
+
+def test_a_spreadsheet_saved_by_excel_reads_the_same(door: Door, tmp_path: Path) -> None:
+    excel = (HEADER + "\r\n" + GOOD + "\r\n").encode("utf-8-sig")
+    assert sent_in(door, a_file(tmp_path, "excel.csv", excel)) == {"accepted": 1}
+    assert sent_in(door, a_file(tmp_path, "plain.csv", HEADER, GOOD)) == {"duplicate": 1}
+
+
+def test_words_on_several_lines_are_one_answer(door: Door, tmp_path: Path) -> None:
+    quoted = GOOD.replace("They keep our passports", '"They keep,\nour ""passports"""')
+    assert sent_in(door, a_file(tmp_path, "book.csv", HEADER, quoted)) == {"accepted": 1}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "too,few",
+        GOOD + ",too many",
+        GOOD.encode() + b"\xff\xfe",
+        GOOD.replace("2026-02-03", "yesterday"),
+        GOOD.replace("They keep our passports", ""),
+        GOOD.replace("U/1", ""),
+        GOOD.replace("They", '"They" x'),
+        GOOD.replace("They", "They" * 40_000),
+    ],
+    ids=["short", "long", "not UTF-8", "no date", "empty", "no id", "stray quote", "huge"],
+)
+def test_a_broken_row_is_a_dead_letter_and_the_rows_around_it_are_not(
+    row: str | bytes, door: Door, tmp_path: Path
+) -> None:
+    path = a_file(tmp_path, "book.csv", HEADER, GOOD.replace("U/1", "U/0"), row, GOOD.replace("U/1", "U/2"))
+    assert sent_in(door, path) == {"accepted": 2, "dead_letter": 1}
+
+
+def test_a_row_that_is_none_is_kept_as_its_bytes(
+    door: Door, outbox: Outbox, codec: Codec, keys: KeyStore, tmp_path: Path
+) -> None:
+    sent_in(door, a_file(tmp_path, "book.csv", HEADER, 'two,"cells', 'x"y\xe9 z'.encode("latin-1")))
+    assert dead_bytes(outbox, codec, keys) == [b'two,"cells\nx"y\xe9 z']
+
+
+def test_a_quote_left_open_never_puts_one_workers_words_into_anothers_report(
+    door: Door, outbox: Outbox, codec: Codec, keys: KeyStore, tmp_path: Path
+) -> None:
+    opened, other = GOOD.replace("Malee", '"Malee'), GOOD.replace("yes", "no")
+    assert sent_in(door, a_file(tmp_path, "book.csv", HEADER, opened, other)) == {"dead_letter": 1}
+    assert dead_bytes(outbox, codec, keys) == [f"{opened}\n{other}".encode()]
+
+
+def test_an_empty_file_holds_nothing(door: Door, tmp_path: Path) -> None:
+    assert sent_in(door, a_file(tmp_path, "empty.csv")) == {}
+    assert sent_in(door, a_file(tmp_path, "header.csv", HEADER)) == {}
+    assert sent_in(door, a_file(tmp_path, "empty.jsonl"), None) == {}
+
+
+def test_lines_of_json_go_through_a_mapping(door: Door, tmp_path: Path) -> None:
+    lines = [json.dumps(e["payload"], ensure_ascii=False) for e in VOICE.document["examples"]]
+    assert sent_in(door, a_file(tmp_path, "app.jsonl", *lines), VOICE) == {"accepted": len(lines)}
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "7", '{"id": NaN}', "[" * 10_000, '{"id": "1", "x": 1}', b'{"id": "\xff"}', '{"id": 7}']
+)
+def test_a_broken_line_of_json_is_a_dead_letter(line: str | bytes, door: Door, tmp_path: Path) -> None:
+    path = a_file(tmp_path, "app.jsonl", '{"id": "a"}', line, "", '{"id": "b"}')
+    assert sent_in(door, path, None) == {"accepted": 2, "dead_letter": 1}
+
+
+def test_rows_in_the_order_of_other_columns_are_repeats(door: Door, tmp_path: Path) -> None:
+    sent_in(door, a_file(tmp_path, "a.jsonl", '{"id": "1", "gender": "f"}'), None)
+    assert sent_in(door, a_file(tmp_path, "b.jsonl", '{"gender":"f","id":"1"}'), None) == {"duplicate": 1}
+
+
+def test_a_file_of_another_kind_is_refused_by_its_name_only(door: Door, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"cannot read \.xls; known: \.csv, \.jsonl"):
+        sent_in(door, a_file(tmp_path, "book.xls", "CANARY"))
+
+
+def test_every_reader_has_a_suffix_of_its_own() -> None:
+    assert set(readers()) >= {".csv", ".jsonl"}
+    assert all(suffix == reader.SUFFIX for suffix, reader in readers().items())

@@ -1,0 +1,145 @@
+"""The watcher over real ClickHouse (chDB): released numbers in, alerts out."""
+
+import re
+import tomllib
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from schemas.events import Cell, Release
+from streams import watch
+from streams.agents import _cell_rows
+from streams.steps.policy import parse
+from streams.watch import Watcher
+
+POLICY = parse(tomllib.loads((files("streams") / "privacy.toml").read_text(encoding="utf-8")), "strict", "TH")
+HOURLY, SECTORS, REGIONS = POLICY.tables
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = 30
+JUMP = {"sector_indicator": ("DEB", "C", "ALL"), "region_indicator": ("DEB", "ALL", "TH-10")}
+
+
+def releases(table, windows=DAYS, seed=1):
+    """Noise, and from the 25th window on 80 more in one cell."""
+    rng = np.random.default_rng(seed)
+    stop = 1 - np.exp(-1 / 4)
+    domain = POLICY.domain(table)
+    for n in range(windows):
+        noise = rng.geometric(stop, len(domain)) - rng.geometric(stop, len(domain))
+        start = START + n * timedelta(hours=table.window_hours)
+        yield Release(
+            release_id=f"{table.name}/{n}",
+            table=table.name,
+            window_start=start,
+            window_end=start + timedelta(hours=table.window_hours),
+            domain_version=1,
+            profile="strict",
+            mechanism="discrete_laplace",
+            noise_scale=4,
+            sensitivity_l1=2,
+            milli_epsilon=500,
+            e90=9,
+            own_week_days=7,
+            own_weeks_per_year=12,
+            cells=tuple(
+                Cell(
+                    indicator=c[0],
+                    sector=c[1],
+                    region=c[2],
+                    value=int(v) + 80 * (n >= 25 and c == JUMP.get(table.name)),
+                )
+                for c, v in zip(domain, noise, strict=True)
+            ),
+        )
+
+
+@pytest.fixture
+def db(clickhouse):
+    clickhouse.command("TRUNCATE TABLE released.cells")
+    return clickhouse
+
+
+def keep(db, *releases):
+    """Insert releases; returns the last."""
+    rows = [row for release in releases for row in _cell_rows(release)]
+    db.insert("released.cells", rows, f"{releases[0].table} {len(rows)}")
+    return releases[-1]
+
+
+@pytest.fixture
+def told(db):
+    """The daily tables in ClickHouse, and the last release."""
+    keep(db, *releases(SECTORS, seed=0))
+    return keep(db, *releases(REGIONS, seed=1))
+
+
+def test_a_rise_in_both_tables_is_told_as_one_alert(db, told):
+    (alert,) = Watcher(db, POLICY).look([told])
+    assert (alert.indicator, alert.sector, alert.region, alert.state) == ("DEB", "C", "TH-10", "OPEN")
+    assert alert.opened_at == START + timedelta(days=26)
+    assert alert.updated_at == told.window_end
+
+
+def test_the_same_releases_give_the_same_alerts_whoever_looks_and_however_often(db, told):
+    first = Watcher(db, POLICY).look([told])
+    assert Watcher(db, POLICY).look([told]) == Watcher(db, POLICY).look([told, told]) == first
+
+
+def test_what_was_reported_makes_no_difference(db, told):
+    first = Watcher(db, POLICY).look([told])
+    db.command("TRUNCATE TABLE sealed.contributions")
+    assert Watcher(db, POLICY).look([told]) == first
+
+
+def test_a_release_inserted_twice_counts_once(db, told):
+    first = Watcher(db, POLICY).look([told])
+    db.insert("released.cells", list(_cell_rows(told)), "another token")
+    assert Watcher(db, POLICY).look([told]) == first
+
+
+def test_a_day_of_which_one_table_is_missing_is_not_looked_at_yet(db):
+    release = keep(db, *releases(SECTORS))
+    assert Watcher(db, POLICY).look([release]) == []
+
+
+def test_values_come_in_the_order_of_the_domain(db):
+    release = keep(db, *releases(REGIONS, windows=3))
+    starts, values = Watcher(db, POLICY)._history(REGIONS)
+    assert starts == [START + timedelta(days=n) for n in range(3)]
+    assert values[2].tolist() == [cell.value for cell in release.cells]
+
+
+def test_cells_of_another_domain_version_are_left_alone(db, told):
+    newer = next(iter(releases(SECTORS, windows=1)))
+    cells = [{**row, "domain_version": 2, "indicator": "NEW"} for row in _cell_rows(newer)]
+    db.insert("released.cells", cells, "newer")
+    assert len(Watcher(db, POLICY).look([told])) == 1
+
+
+def test_hours_are_watched_too(db):
+    for release in releases(HOURLY, windows=100):
+        spike = release.window_start >= START + timedelta(hours=95)
+        rows = [r | {"value": r["value"] + 200 * (spike and r["indicator"] == "RID")} for r in _cell_rows(release)]
+        db.insert("released.cells", rows, release.release_id)
+    (alert,) = Watcher(db, POLICY).look([release])
+    assert (alert.table, alert.indicator, alert.region) == ("national_indicator", "RID", "ALL")
+
+
+def test_no_release_no_alert(db):
+    assert Watcher(db, POLICY).look([]) == []
+
+
+def test_the_watcher_reads_released_numbers_and_nothing_else(db, told):
+    asked = []
+
+    class Overheard:
+        def query(self, sql, **parameters):
+            asked.append(sql)
+            return db.query(sql, **parameters)
+
+    assert Watcher(Overheard(), POLICY).look([told])
+    tables = {table for sql in asked for table in re.findall(r"(?:FROM|JOIN)\s+([\w.]+)", sql)}
+    assert tables == {"released.cells"}
+    assert not re.search(r"\b(sealed|cases)\.", open(watch.__file__, encoding="utf-8").read())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
-from clickhouse_connect.driver.exceptions import DatabaseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from schemas.codelists import codes
 
@@ -32,7 +32,15 @@ class ClickHouse:
         if url is None:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         dsn = url or f"chdb://{path.resolve()}"
-        self._client = clickhouse_connect.get_client(dsn=dsn)
+        try:
+            self._client = clickhouse_connect.get_client(dsn=dsn)
+        except ClickHouseError as error:
+            hint = (
+                ""
+                if url
+                else ": is another process using it? A running `chorus up` answers on its page and API"
+            )
+            raise Unanswered(f"cannot open ClickHouse{hint} ({type(error).__name__})") from None
         self._lock = threading.Lock()
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]], token: str) -> None:

@@ -42,10 +42,20 @@ from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
 
 _log = logging.getLogger("streams.cli")
-_USER_ERRORS = (BadSetting, BadMapping, UnsafePolicy, BadRegister, sources.UnknownSource, ConnectionError, Unanswered)
+_USER_ERRORS = (
+    BadSetting,
+    BadMapping,
+    UnsafePolicy,
+    BadRegister,
+    sources.UnknownSource,
+    ConnectionError,
+    Unanswered,
+)
 
 
-_CLOSED = re.compile(r"\b(sealed|cases|default|system|information_schema)\W*\.|\b(file|url|remote\w*|s3)\s*\(", re.I)
+_CLOSED = re.compile(
+    r"\b(sealed|cases|default|system|information_schema)\W*\.|\b(file|url|remote\w*|s3)\s*\(", re.I
+)
 
 
 class _Group(click.Group):

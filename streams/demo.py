@@ -30,8 +30,6 @@ _MAPPINGS = {"hotline": "canonical", "union": "union_register", "voiceapp": "voi
 _GRACE = timedelta(days=3)  # an alert this long after an outbreak's last day still counts as finding it
 
 
-
-
 class HandClock:
     """A clock that stands still until it is set. It exists only here and in tests."""
 

@@ -53,9 +53,7 @@ def played(stream, *, policy=POLICY, table=TABLE, start=START):
         year = {unit: week - week % OWN_WEEKS_IN_A_YEAR for unit, week in now.items()}
         ledger = Ledger(
             frozenset(a for a in admitted if now.get(a.unit) == a.own_week),
-            frozenset(
-                (u, w) for u, w in weeks if u in year and year[u] <= w < year[u] + OWN_WEEKS_IN_A_YEAR
-            ),
+            frozenset((u, w) for u, w in weeks if u in year and year[u] <= w < year[u] + OWN_WEEKS_IN_A_YEAR),
         )
         added = admit(fresh, ledger, policy, table, window, phase)
         admitted |= set(added)
@@ -122,7 +120,9 @@ def random_stream(rng):
 def random_setting(rng):
     cells = rng.randint(1, 3)
     table = replace(TABLE, cells=cells, reserved=rng.randint(0, cells))
-    return replace(POLICY, own_week_days=rng.choice([1, 2, 7]), own_weeks_per_year=rng.choice([1, 2, 12])), table
+    return replace(
+        POLICY, own_week_days=rng.choice([1, 2, 7]), own_weeks_per_year=rng.choice([1, 2, 12])
+    ), table
 
 
 def test_taking_a_workplace_away_moves_the_counts_by_at_most_c_in_each_own_week():

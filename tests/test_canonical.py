@@ -83,9 +83,13 @@ def test_spacing_and_order_do_not_make_another_delivery(order: int) -> None:
     assert read(json.dumps(dict(pairs), indent=order + 1).encode()).payload == b'{"gender":"f","id":"1"}'
 
 
-WRONG = {
-    f.name: {"CANARY": CANARY} for f in fields(RawReportBody) if f.name not in ("unmapped",)
-} | {"unmapped": CANARY, "id": {"CANARY": 1}, "op": CANARY, "test": CANARY, "root_id": [CANARY]}
+WRONG = {f.name: {"CANARY": CANARY} for f in fields(RawReportBody) if f.name not in ("unmapped",)} | {
+    "unmapped": CANARY,
+    "id": {"CANARY": 1},
+    "op": CANARY,
+    "test": CANARY,
+    "root_id": [CANARY],
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -210,7 +214,9 @@ def test_a_time_beyond_the_calendar_is_refused_at_the_door(when: str) -> None:
     assert problems({"id": "1", "submitted_at": when}).keys() == {"submitted_at"}
 
 
-@pytest.mark.parametrize("when", ["9998-12-31T23:59:59-14:00", "0002-01-01T00:00:00+14:00", "1900-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "when", ["9998-12-31T23:59:59-14:00", "0002-01-01T00:00:00+14:00", "1900-01-01T00:00:00Z"]
+)
 def test_a_time_that_the_door_takes_in_can_be_opened_again(when: str, codec: Codec) -> None:
     body = read({"id": "1", "submitted_at": when}).body
     assert codec.decode_body(RawReportBody, *codec.encode_body(body)) == body

@@ -66,7 +66,9 @@ def test_a_new_migration_is_applied_once(clickhouse: ClickHouse, monkeypatch: py
     assert migrate(clickhouse) == ["9999_added.sql"]
     assert migrate(clickhouse) == []
     clickhouse.command("DROP TABLE default.added")
-    clickhouse.command("ALTER TABLE default.migrations DELETE WHERE number = 9999 SETTINGS mutations_sync = 1")
+    clickhouse.command(
+        "ALTER TABLE default.migrations DELETE WHERE number = 9999 SETTINGS mutations_sync = 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,9 @@ def test_cases_and_counts_share_no_column_that_could_join_them(clickhouse: Click
 
 def test_an_analysts_database_holds_no_column_of_a_single_report(clickhouse: ClickHouse) -> None:
     rows = clickhouse.query("SELECT name FROM system.columns WHERE database = 'released'")
-    assert not {"unit", "report_token", "contribution_id", "event_id", "source_id"} & {name for (name,) in rows}
+    assert not {"unit", "report_token", "contribution_id", "event_id", "source_id"} & {
+        name for (name,) in rows
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,14 @@ def test_every_field_of_an_event_arrives_in_its_table(
 def test_a_batch_sent_again_under_its_token_is_dropped(clickhouse: ClickHouse) -> None:
     def reasons(token: str, *ids: Any) -> int:
         letters = [
-            {"dead_letter_id": i, "reason": "CANARY", "at_hour": NOW, "topic": "", "partition": 0, "offset": 0}
+            {
+                "dead_letter_id": i,
+                "reason": "CANARY",
+                "at_hour": NOW,
+                "topic": "",
+                "partition": 0,
+                "offset": 0,
+            }
             for i in ids
         ]
         clickhouse.insert("sealed.dead_letters", letters, token)

@@ -251,7 +251,10 @@ def test_the_register_knows_place_and_sector_better_than_the_report(deidentifier
 
 def test_counts_and_cases_share_no_token(deidentifier):
     body = replace(BODY, workplace_name="Golden Fish")
-    contribution, case = deidentifier.contribution(an_envelope(), body), deidentifier.case(an_envelope(), body)
+    contribution, case = (
+        deidentifier.contribution(an_envelope(), body),
+        deidentifier.case(an_envelope(), body),
+    )
     ours = {contribution.contribution_id.hex, contribution.report_token.hex, contribution.unit}
     theirs = {case.case_id.hex, case.case_token.hex, case.workplace_token}
     event_ids = {UUID(int=1).hex, UUID(int=2).hex}

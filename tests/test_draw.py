@@ -55,7 +55,9 @@ def test_no_two_draws_are_alike():
     assert noise(200) != noise(200)
 
 
-@pytest.mark.parametrize(("scale", "sensitivity", "loss"), [(4, 2, 499), (4, 2, 1000), (2, 2, 500), (4, 1, 500)])
+@pytest.mark.parametrize(
+    ("scale", "sensitivity", "loss"), [(4, 2, 499), (4, 2, 1000), (2, 2, 500), (4, 1, 500)]
+)
 def test_a_promise_that_is_not_the_arithmetic_is_refused(scale, sensitivity, loss):
     with pytest.raises(ValueError, match="sensitivity"):
         draw([0], scale=scale, sensitivity=sensitivity, milli_epsilon=loss)

@@ -155,7 +155,9 @@ def test_a_dead_letter_that_comes_again_is_a_repeat(door: Door) -> None:
     assert [a.duplicate for a in answers] == [False, True, False]
 
 
-def test_what_cannot_be_encoded_is_refused_and_leaves_no_trace(door: Door, outbox: Outbox, keys: KeyStore) -> None:
+def test_what_cannot_be_encoded_is_refused_and_leaves_no_trace(
+    door: Door, outbox: Outbox, keys: KeyStore
+) -> None:
     odd = a_delivery(attachments=[{"bytes": 10**30}])
     with pytest.raises(Unencodable) as caught:
         door.accept([a_delivery(), odd])

@@ -278,9 +278,7 @@ def _race(folder: Path) -> None:
         seen = [release(journal, reports(count, day), day).hex() for day in range(20)]
         (folder / name).write_text("\n".join(seen))
 
-    children = [
-        _in_a_process(run, name, count) for count, name in enumerate(("first", "second"), 5)
-    ]
+    children = [_in_a_process(run, name, count) for count, name in enumerate(("first", "second"), 5)]
     for child in children:
         assert os.waitpid(child, 0)[1] == 0
     print(json.dumps({name: (folder / name).read_text().split() for name in ("first", "second")}))

@@ -46,7 +46,11 @@ def test_the_decided_bounds_are_the_shipped_ones():
     policy = parse(shipped(), "strict", "TH")
     assert (policy.own_week_days, policy.own_weeks_per_year) == (7, 12)
     assert policy.severe_indicators == {"ROM", "ISO", "PSV", "RID", "DEB", "INT"}
-    assert [(t.window_hours, t.cells, t.reserved) for t in policy.tables] == [(1, 1, 0), (24, 2, 1), (24, 2, 1)]
+    assert [(t.window_hours, t.cells, t.reserved) for t in policy.tables] == [
+        (1, 1, 0),
+        (24, 2, 1),
+        (24, 2, 1),
+    ]
     assert [t.windows_per_year for t in policy.tables] == [8760, 365, 365]
 
 
@@ -67,7 +71,11 @@ def test_the_decided_bounds_are_the_shipped_ones():
         ("tables/sector_indicator/by", ["sector"], "sector_indicator.by: indicator"),
         ("tables/sector_indicator/by", ["indicator", "person"], "sector_indicator.by"),
         ("tables/sector_indicator/by", ["indicator", "sector", "sector"], "sector_indicator.by"),
-        ("tables/sector_indicator/cells", 3, r"cells \* 1000 = 3000, but milli_epsilon \* noise_scale = 2000"),
+        (
+            "tables/sector_indicator/cells",
+            3,
+            r"cells \* 1000 = 3000, but milli_epsilon \* noise_scale = 2000",
+        ),
         ("profiles/strict/sector_indicator/noise_scale", 3, "but milli_epsilon"),
         ("profiles/strict/sector_indicator/milli_epsilon", 499, "but milli_epsilon"),
         ("profiles/strict/sector_indicator/noise_scale", 4.0, "whole number of 1 or more"),

@@ -18,7 +18,14 @@ def test_a_workplace_is_found_by_its_name_and_by_every_alias():
 
 
 @pytest.mark.parametrize(
-    "name", ["golden fish co", "GOLDEN  FISH, CO.", "Ｇｏｌｄｅｎ Fish Co", " golden-fish_co ", "golden\u00a0fish co"]
+    "name",
+    [
+        "golden fish co",
+        "GOLDEN  FISH, CO.",
+        "Ｇｏｌｄｅｎ Fish Co",
+        " golden-fish_co ",
+        "golden\u00a0fish co",
+    ],
 )
 def test_case_spaces_punctuation_and_width_make_no_difference(name):
     assert Register([a_row()]).find(name)

@@ -102,7 +102,12 @@ def test_nobody_on_the_way_can_change_a_clear_field(name: str) -> None:
 
 def test_a_dead_letter_is_sealed_like_a_report() -> None:
     letter = DeadLetter(
-        dead_letter_id=UUID(int=1), reason="UNDECODABLE", stage="open", at_hour=AT, payload="SEALED_BYTES", sealed=b""
+        dead_letter_id=UUID(int=1),
+        reason="UNDECODABLE",
+        stage="open",
+        at_hour=AT,
+        payload="SEALED_BYTES",
+        sealed=b"",
     )
     sealed = seal(letter, b"CANARY", KEY)
     assert unseal(sealed, KEY) == b"CANARY" and b"CANARY" not in sealed.sealed

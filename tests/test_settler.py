@@ -28,7 +28,9 @@ def held(outbox, *marks):
 
 
 def insert(db, table, column, name):
-    time_column = {"sealed.dead_letters": "at_hour", "cases.reports": "received_hour"}.get(table, "landed_hour")
+    time_column = {"sealed.dead_letters": "at_hour", "cases.reports": "received_hour"}.get(
+        table, "landed_hour"
+    )
     db.insert(table, [{column: name, time_column: HOUR}], str(uuid4()))
 
 

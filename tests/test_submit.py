@@ -116,7 +116,8 @@ def test_lines_of_json_go_through_a_mapping(door: Door, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", "7", '{"id": NaN}', "[" * 10_000, '{"id": "1", "x": 1}', b'{"id": "\xff"}', '{"id": 7}']
+    "line",
+    ["{", "[]", "7", '{"id": NaN}', "[" * 10_000, '{"id": "1", "x": 1}', b'{"id": "\xff"}', '{"id": 7}'],
 )
 def test_a_broken_line_of_json_is_a_dead_letter(line: str | bytes, door: Door, tmp_path: Path) -> None:
     path = a_file(tmp_path, "app.jsonl", '{"id": "a"}', line, "", '{"id": "b"}')

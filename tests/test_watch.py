@@ -121,7 +121,9 @@ def test_cells_of_another_domain_version_are_left_alone(db, told):
 def test_hours_are_watched_too(db):
     for release in releases(HOURLY, windows=100):
         spike = release.window_start >= START + timedelta(hours=95)
-        rows = [r | {"value": r["value"] + 200 * (spike and r["indicator"] == "RID")} for r in _cell_rows(release)]
+        rows = [
+            r | {"value": r["value"] + 200 * (spike and r["indicator"] == "RID")} for r in _cell_rows(release)
+        ]
         db.insert("released.cells", rows, release.release_id)
     (alert,) = Watcher(db, POLICY).look([release])
     assert (alert.table, alert.indicator, alert.region) == ("national_indicator", "RID", "ALL")

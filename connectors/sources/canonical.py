@@ -99,9 +99,7 @@ def _check(adapter: TypeAdapter[Any], value: dict[str, Any]) -> tuple[Any, list[
 def _path(loc: tuple[int | str, ...]) -> str:
     # A name we do not know is the sender's own words: it is repeated only if it looks like a field name.
     # Digits are repeated only as a place in a list: as a name they may be a telephone number.
-    parts = [
-        str(p) if isinstance(p, int) or re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", p) else "?" for p in loc
-    ]
+    parts = [str(p) if isinstance(p, int) or re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", p) else "?" for p in loc]
     return ".".join(p for p in parts if p != "function-after") or "body"
 
 

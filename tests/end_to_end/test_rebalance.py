@@ -34,7 +34,9 @@ def run(bootstrap, folder, *, mended):
     def start():
         arguments = [bootstrap, name, name, folder / f"notes{len(started)}", "1" if mended else "0"]
         started.append(
-            subprocess.Popen([sys.executable, WORKER, *arguments], env=clean_environment(), stderr=subprocess.DEVNULL)
+            subprocess.Popen(
+                [sys.executable, WORKER, *arguments], env=clean_environment(), stderr=subprocess.DEVNULL
+            )
         )
         return started[-1]
 

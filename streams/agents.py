@@ -7,7 +7,7 @@ An error of the machinery (broker, ClickHouse, disk) is waited out; an error of 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -94,7 +94,7 @@ def _receive(app: faust.App, parts: Parts) -> None:
     @app.agent(channel(app, topics.SEALED), name="deidentify")
     async def deidentify(stream: Any) -> None:
         nonlocal in_a_row
-        async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
+        async for events in _batches(stream, parts):
             messages: list[Message] = []
             for outcome in await _persist(_receive_all, parts, events):
                 in_a_row = in_a_row + 1 if outcome.dead_letter else 0
@@ -128,7 +128,7 @@ def _keep(
 
     @app.agent(channel(app, topic), name=f"keep-{table}")
     async def keep(stream: Any) -> None:
-        async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
+        async for events in _batches(stream, parts):
             now = parts.now()
             rows = [row(value, now) for value in _decoded(parts.codec, kind, events)]
             await _persist(parts.store.insert, table, rows, _token(events))
@@ -139,7 +139,7 @@ def _watch(app: faust.App, parts: Parts) -> None:
 
     @app.agent(channel(app, topics.RELEASES), name="watch")
     async def watch(stream: Any) -> None:
-        async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
+        async for events in _batches(stream, parts):
             releases = list(_decoded(parts.codec, Release, events))
             cells = [row for release in releases for row in _cell_rows(release)]
             await _persist(parts.store.insert, "released.cells", cells, _token(events))
@@ -154,7 +154,7 @@ def _withdraw(app: faust.App, parts: Parts) -> None:
 
     @app.agent(channel(app, topics.CONSENT), name="withdraw")
     async def withdraw(stream: Any) -> None:
-        async for events in stream.take_events(parts.batch, within=parts.linger_seconds):
+        async for events in _batches(stream, parts):
             for change in _decoded(parts.codec, ConsentChange, events):
                 if change.kind == "WITHDRAW":
                     await _persist(_remove, parts, change)
@@ -170,6 +170,17 @@ _WITHDRAWN = (
     ("sealed.contributions", "report_token", "contribution-report"),
     ("cases.reports", "case_token", "case-report"),
 )
+
+
+async def _batches(stream: Any, parts: Parts) -> AsyncIterator[list[Any]]:
+    """Yield batches of events, and acknowledge each batch when the agent comes back for the next.
+
+    Faust's own ``take_events`` acknowledges a batch also when the agent is stopped in the middle of it.
+    """
+    async for events in stream.noack_take(parts.batch, within=parts.linger_seconds):
+        yield events
+        for event in events:
+            await stream.ack(event)
 
 
 def _coordinates(event: Any, now: datetime) -> Coordinates:

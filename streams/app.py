@@ -38,13 +38,14 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport, recognizers
+from streams import faust_transport
 from streams.agents import Parts, attach
 from streams.journal import Journal
+from streams.recognizers import build_redactor
 from streams.releaser import ReleaseClock, Releaser
 from streams.settings import StreamSettings
 from streams.settler import Settler
-from streams.steps.deidentify import Deidentifier, Undecidable
+from streams.steps.deidentify import Deidentifier
 from streams.steps.policy import Policy, parse
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Refused
@@ -155,13 +156,10 @@ class Node:
             ((ref, key),) = keys.add("dead_letters", 1)
             return seal(replace(letter, key_ref=ref), data, key)
 
-        redactor = recognizers.build_redactor()
+        redactor = build_redactor()
 
         def redact(text: str, language: str | None) -> str:
-            try:
-                return redactor.redact(text, language).text
-            except recognizers.Undecidable as why:
-                raise Undecidable(str(why)) from None
+            return redactor.redact(text, language).text
 
         deidentifier = Deidentifier(self.tokens, self.register(), self.stream.country, redact)
         return Receiver(self.codec, deidentifier, open_sealed, bury)

@@ -19,6 +19,7 @@ from connectors.keystore import KeyStore
 from connectors.outbox import Outbox
 from schemas.codec import Codec
 from schemas.registry import FolderRegistry
+from schemas.settings import UNPREFIXED
 from schemas.tokens import Tokens
 
 NOW = datetime(2026, 3, 13, 12, 34, 56, 789_000, tzinfo=UTC)
@@ -28,9 +29,8 @@ KEPT = "CHORUS_REQUIRE_ALL_TESTS"  # turns a skip into a failure; no setting of 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("CHORUS_") or name in ("CLICKHOUSE_URL", "SCHEMA_REGISTRY_URL"):
-            if name != KEPT:
-                monkeypatch.delenv(name)
+        if (name.startswith("CHORUS_") and name != KEPT) or name in UNPREFIXED.values():
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

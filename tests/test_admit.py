@@ -151,7 +151,7 @@ def test_taking_a_person_away_moves_the_counts_by_at_most_2c_for_each_own_week_t
     for _ in range(4000):
         stream = random_stream(rng)
         policy, table = random_setting(rng)
-        theirs = {token for c in sum(stream, []) for token in [c.report_token] if rng.random() < 0.4}
+        theirs = {c.report_token for day in stream for c in day if rng.random() < 0.4}
 
         def of_the_person(c, theirs=theirs):
             return c.unit == "w0" and c.report_token in theirs
@@ -270,7 +270,7 @@ def test_a_withdrawn_report_is_not_counted_in_whatever_order_it_arrives():
 def test_the_order_of_arrival_does_not_matter():
     rng = random.Random(3)
     for _ in range(200):
-        reports = sum(random_stream(rng), [])
+        reports = [c for day in random_stream(rng) for c in day]
         shuffled = rng.sample(reports, len(reports))
         assert set(played([reports])[0]) == set(played([shuffled])[0])
 

@@ -308,7 +308,7 @@ def test_a_message_under_somebody_elses_kind_of_schema_is_undecodable(foreign: s
 def test_a_registry_that_does_not_answer_is_no_fault_of_the_message() -> None:
     with a_registry() as url:
         codec = Codec(RemoteRegistry(url.replace("127.0.0.1", "127.0.0.2")))
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         codec.decode(events.Release, FRAME)
     assert not isinstance(caught.value, Undecodable | LookupError)
 

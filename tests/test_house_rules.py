@@ -154,14 +154,16 @@ def commands(group: click.Group, *path: str):
 
 
 @pytest.mark.parametrize(
-    ("path", "command"), commands(cli.main), ids=lambda p: " ".join(p) if isinstance(p, tuple) else ""
+    ("path", "command"), list(commands(cli.main)), ids=lambda p: " ".join(p) if isinstance(p, tuple) else ""
 )
 def test_every_command_has_help_and_an_example_of_itself(path, command):
     with click.Context(command, info_name=path[-1]) as context:
         text = command.get_help(context)
     assert command.help and "Example:" in text
     assert " ".join(("chorus", *path)) in text.split("Example:")[1]
-    assert all(p.help for p in command.params if isinstance(p, click.Option) and p.name in ("source", "as_json"))
+    assert all(
+        p.help for p in command.params if isinstance(p, click.Option) and p.name in ("source", "as_json")
+    )
 
 
 def tracked() -> list[Path]:
@@ -172,7 +174,12 @@ def tracked() -> list[Path]:
 
 
 # Put together here, so that this file does not hold what it looks for.
-REGISTRIES = ("pypi" + ".org", "files.python" + "hosted.org", "repo1.maven" + ".org", "repo.maven" + ".apache")
+REGISTRIES = (
+    "pypi" + ".org",
+    "files.python" + "hosted.org",
+    "repo1.maven" + ".org",
+    "repo.maven" + ".apache",
+)
 REGISTRIES += ("registry.npmjs" + ".org", "proxy.golang" + ".org")
 MACHINE = re.compile(r"(?<![\w.:/-])/(work|home/\w+|root|Users/\w+|tmp/w)/")
 

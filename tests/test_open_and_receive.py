@@ -143,7 +143,7 @@ def test_every_reason_of_refusal_can_be_reached(receiver, a_report, keys, codec,
 )
 def test_what_is_not_a_sealed_report_is_undecodable(receiver, a_report, codec, garble):
     assert refusal(receiver, garble(codec.encode(a_report()))) == "UNDECODABLE"
-    with pytest.raises(Refused, match="^open: UNDECODABLE$"):
+    with pytest.raises(Refused, match="open: UNDECODABLE"):
         open_envelope(garble(codec.encode(a_report())), codec)
 
 

@@ -148,7 +148,7 @@ def test_a_language_without_a_list_is_refused_and_the_refusal_does_not_quote(red
     with pytest.raises(Undecidable) as refused:
         redactor.redact(text, language)
     told = repr(refused.value) + str(refused.value) + "".join(traceback.format_exception(refused.value))
-    assert refused.value.reason == "language" and NAME not in told
+    assert str(refused.value) == "language" and NAME not in told
 
 
 @pytest.mark.parametrize("language", ["en", None])

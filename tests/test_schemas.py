@@ -196,24 +196,24 @@ def test_only_released_numbers_are_kept_for_ever() -> None:
 
 
 def a_report(**changes: Any) -> events.SealedReport:
-    given: dict[str, Any] = dict(
-        event_id=UUID(int=1),
-        report_uid=UUID(int=2),
-        op="CREATE",
-        source_id="hotline",
-        connector="http",
-        mapping_id="canonical/1",
-        received_at=datetime(2026, 3, 13, tzinfo=UTC),
-        verification="STATIC_SECRET",
-        native_id_hmac="",
-        payload_hmac="",
-        consent="YES",
-        consent_scopes=("CASE_HANDLING", "AGGREGATE_STATISTICS"),
-        body_schema="raw_report_body/1",
-        key_ref=UUID(int=3),
-        nonce=b"",
-        sealed=b"",
-    )
+    given: dict[str, Any] = {
+        "event_id": UUID(int=1),
+        "report_uid": UUID(int=2),
+        "op": "CREATE",
+        "source_id": "hotline",
+        "connector": "http",
+        "mapping_id": "canonical/1",
+        "received_at": datetime(2026, 3, 13, tzinfo=UTC),
+        "verification": "STATIC_SECRET",
+        "native_id_hmac": "",
+        "payload_hmac": "",
+        "consent": "YES",
+        "consent_scopes": ("CASE_HANDLING", "AGGREGATE_STATISTICS"),
+        "body_schema": "raw_report_body/1",
+        "key_ref": UUID(int=3),
+        "nonce": b"",
+        "sealed": b"",
+    }
     return events.SealedReport(**given | changes)
 
 

@@ -4,6 +4,7 @@ import re
 import tomllib
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,4 +145,4 @@ def test_the_watcher_reads_released_numbers_and_nothing_else(db, told):
     assert Watcher(Overheard(), POLICY).look([told])
     tables = {table for sql in asked for table in re.findall(r"(?:FROM|JOIN)\s+([\w.]+)", sql)}
     assert tables == {"released.cells"}
-    assert not re.search(r"\b(sealed|cases)\.", open(watch.__file__, encoding="utf-8").read())
+    assert not re.search(r"\b(sealed|cases)\.", Path(watch.__file__).read_text(encoding="utf-8"))

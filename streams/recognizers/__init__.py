@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
@@ -26,6 +26,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
 from streams.recognizers._finder import joins
 from streams.recognizers._shadow import shadow
+from streams.steps.deidentify import Undecidable
 
 __all__ = ["LABELS", "LONGEST", "PLACEHOLDERS", "Redacted", "Redactor", "Span", "Undecidable"]
 __all__ += ["build_redactor", "residue"]
@@ -76,18 +77,6 @@ PLACEHOLDERS = {
 
 _RANK = {label: rank for rank, label in enumerate(PLACEHOLDERS)}
 _WORDLIKE = frozenset({"PERSON", "WORKPLACE", "ADDRESS", "UNKNOWN_WORD"})
-
-Reason = Literal["language", "recogniser", "residue"]
-
-
-class Undecidable(Exception):
-    """The text must not be passed on. Says why in one word, never with any of the text."""
-
-    def __init__(self, reason: Reason) -> None:
-        """``reason``: language, recogniser or residue."""
-        super().__init__(reason)
-        self.reason = reason
-
 
 @dataclass(frozen=True)
 class Span:

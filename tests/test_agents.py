@@ -1,0 +1,225 @@
+"""The agents, fed by hand: real steps, real Faust agents in Faust's own test facility, no broker."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID, uuid4
+
+import faust
+import pytest
+
+from schemas import topics
+from schemas.events import CaseNarrative, CaseReport, ConsentChange, DeadLetter, DeidentifiedReport
+from streams import agents
+from streams.agents import Parts, TooManyDeadLetters, attach
+from streams.steps.deidentify import Deidentifier
+from streams.steps.receive import Receiver
+from streams.steps.register import Register
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+LANDED = NOW.replace(minute=0, second=0)
+
+
+@dataclass
+class Event:
+    value: bytes
+    message: SimpleNamespace
+
+
+def an_event(value=b"x", *, topic="t", partition=0, offset=0):
+    return Event(value, SimpleNamespace(topic=topic, partition=partition, offset=offset))
+
+
+def a_contribution(number=1):
+    return DeidentifiedReport(
+        contribution_id=UUID(int=number),
+        report_token=UUID(int=number),
+        op="CREATE",
+        countable=True,
+        unit="u",
+        unit_kind="WORKPLACE",
+        country="TH",
+        region="TH-10",
+        sector="C",
+        indicators=("DEB",),
+    )
+
+
+@pytest.fixture
+def db(clickhouse):
+    for table in ("sealed.contributions", "sealed.dead_letters", "cases.reports"):
+        clickhouse.command(f"TRUNCATE TABLE {table}")
+    return clickhouse
+
+
+@pytest.fixture
+def parts(db, tokens, codec):
+    receiver = Receiver(
+        codec,
+        Deidentifier(tokens, Register(), "TH", lambda text, language: text),
+        lambda report: b"",
+        lambda letter, data: letter,
+    )
+    return Parts(
+        receiver, db, SimpleNamespace(look=lambda releases: []), codec, tokens, lambda: NOW, 3, 10, 0.05
+    )
+
+
+def test_a_batch_is_named_by_its_places_and_a_digest_of_what_it_holds():
+    events = [an_event(bytes([n]), partition=p, offset=n) for p, n in ((1, 5), (0, 7), (1, 6), (0, 8))]
+    name, digest = agents._token(events).split("#")
+    assert name == "t:0:7-8,t:1:5-6" and len(digest) == 32
+
+
+def test_the_order_in_which_partitions_arrive_does_not_change_the_name_of_a_batch():
+    events = [an_event(bytes([n]), partition=n % 3, offset=n) for n in range(9)]
+    assert agents._token(events) == agents._token(events[::-1])
+
+
+def test_a_batch_delivered_again_is_dropped_by_clickhouse(db):
+    rows = [agents._contribution_row(a_contribution(), NOW)]
+    for _ in range(2):
+        db.insert("sealed.contributions", rows, agents._token([an_event()]))
+    assert db.query("SELECT count() FROM sealed.contributions") == [(1,)]
+
+
+def test_another_message_at_the_same_place_is_not_dropped(db):
+    # A broker that forgets begins again at offset 0, while ClickHouse remembers the batches it has seen.
+    for number in (1, 2):
+        event = an_event(bytes([number]))
+        rows = [agents._contribution_row(a_contribution(number), NOW)]
+        db.insert("sealed.contributions", rows, agents._token([event]))
+    assert db.query("SELECT count() FROM sealed.contributions") == [(2,)]
+
+
+def test_every_kind_of_row_fits_its_table(db):
+    letter = DeadLetter(
+        dead_letter_id=uuid4(),
+        reason="UNDECODABLE",
+        stage="open",
+        at_hour=LANDED,
+        payload="SEALED_BYTES",
+        sealed=b"\0",
+    )
+    case = CaseReport(
+        case_id=uuid4(),
+        case_token=uuid4(),
+        op="CREATE",
+        holder="hotline",
+        received_hour=LANDED,
+        narratives=(CaseNarrative(key="1", text="<TEXT>"),),
+    )
+    db.insert("sealed.contributions", [agents._contribution_row(a_contribution(), NOW)], "1")
+    db.insert("sealed.dead_letters", [agents._dead_letter_row(letter, NOW)], "2")
+    db.insert("cases.reports", [agents._case_row(case, NOW)], "3")
+    assert db.query("SELECT landed_hour FROM sealed.contributions")[0][0].replace(tzinfo=UTC) == LANDED
+    assert db.query("SELECT partition, offset, source_id FROM sealed.dead_letters") == [(-1, -1, "")]
+    ((narratives,),) = db.query("SELECT narratives FROM cases.reports")
+    assert [tuple(n.values()) if isinstance(n, dict) else tuple(n) for n in narratives] == [("1", "<TEXT>")]
+
+
+def test_a_withdrawal_empties_both_paths_and_only_of_that_report(db, parts, tokens):
+    gone, stays = uuid4(), uuid4()
+    for number, uid in enumerate((gone, stays)):
+        row = agents._contribution_row(a_contribution(number), NOW)
+        row |= {"report_token": tokens.uuid("contribution-report", str(uid))}
+        db.insert("sealed.contributions", [row], str(number))
+        case = {
+            "case_id": uuid4(),
+            "case_token": tokens.uuid("case-report", str(uid)),
+            "received_hour": LANDED,
+        }
+        db.insert("cases.reports", [case], str(number))
+    agents._remove(
+        parts, ConsentChange(change_id=uuid4(), report_uid=gone, kind="WITHDRAW", requested_at=NOW)
+    )
+    assert db.query("SELECT contribution_id FROM sealed.contributions") == [(UUID(int=1),)]
+    assert db.query("SELECT case_token FROM cases.reports") == [(tokens.uuid("case-report", str(stays)),)]
+
+
+def test_what_is_not_ours_on_our_topics_is_named_by_its_place_and_left_out(codec, caplog):
+    good = codec.encode(a_contribution())
+    said = b"my name is Somchai"
+    events = [an_event(said, offset=41), an_event(good, offset=42)]
+    assert list(agents._decoded(codec, DeidentifiedReport, events)) == [a_contribution()]
+    assert "t:0:41" in caplog.text and "Somchai" not in caplog.text
+
+
+def test_an_error_of_the_machinery_is_waited_out_without_its_message(caplog):
+    tries = []
+
+    def fail_twice(value):
+        tries.append(value)
+        if len(tries) < 3:
+            raise ConnectionError("secret")
+        return value
+
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(agents._persist(fail_twice, 7)) == 7
+    assert len(tries) == 3 and "ConnectionError" in caplog.text and "secret" not in caplog.text
+
+
+def fed(parts, topic, values):
+    """Give the agent of a topic some messages; returns what it sent, and why the app crashed if it did."""
+    sent, crashes = [], []
+
+    async def deliver(app, messages):
+        sent.extend(messages)
+
+    async def play():
+        app = faust.App("test", broker="kafka://127.0.0.1:1", web_enabled=False, topic_allow_declare=False)
+        crashed = asyncio.Event()
+
+        async def crash(why):
+            crashes.append(why)
+            crashed.set()
+
+        app.crash = crash
+        attach(app, parts)
+        app.finalize()
+        app.flow_control.resume()
+        agent = next(a for a in app.agents.values() if topic.name in a.channel.topics)
+        async with agent.test_context() as test:
+            for value in values:
+                await test.put(value)
+            for _ in range(100):
+                await asyncio.sleep(0.02)
+                if crashed.is_set() or len(sent) == len(values):
+                    break
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agents, "_deliver", deliver)
+        asyncio.run(play())
+    return sent, crashes
+
+
+def test_an_app_has_one_agent_for_each_topic_and_no_table(parts):
+    app = faust.App("test", broker="kafka://127.0.0.1:1", web_enabled=False, topic_allow_declare=False)
+    attach(app, parts)
+    assert {t for a in app.agents.values() for t in a.channel.topics} == {t.name for t in topics.ALL}
+    assert not app.tables
+
+
+def test_a_few_dead_letters_go_their_way(parts):
+    sent, crashes = fed(parts, topics.SEALED, [b"1", b"2", b"3"])
+    assert [topic for topic, *_ in sent] == [topics.DEADLETTERS] * 3 and not crashes
+
+
+def test_too_many_dead_letters_in_a_row_stop_the_app_before_anything_is_acknowledged(parts):
+    sent, crashes = fed(parts, topics.SEALED, [b"1", b"2", b"3", b"4"])
+    assert [type(why) for why in crashes] == [TooManyDeadLetters] and len(sent) < 4
+    assert str(crashes[0]) == "more than 3 dead letters in a row"
+
+
+def test_a_dead_letter_prints_no_bytes():
+    letter = DeadLetter(
+        dead_letter_id=uuid4(),
+        reason="r",
+        stage="s",
+        at_hour=LANDED - timedelta(hours=1),
+        payload="UNKNOWN",
+        sealed=b"abc",
+    )
+    assert "abc" not in repr(letter)

@@ -182,6 +182,7 @@ class Node:
             autodiscover=False,
             producer_acks=-1,
             producer_linger=0.005,
+            producer_max_request_size=topics.LARGEST,
             consumer_auto_offset_reset="earliest",
             broker_session_timeout=session,
             broker_rebalance_timeout=session,
@@ -211,6 +212,7 @@ class Running:
 
     Attributes:
         node: the node it runs.
+        worker: the path runs here, or is about to.
         forwarder: carries the outbox to Kafka; a door has one.
         release_clock: closes windows; a worker has one.
         stream: the Faust app; a worker has one.
@@ -218,6 +220,7 @@ class Running:
     """
 
     node: Node
+    worker: bool
     forwarder: Forwarder | None = None
     release_clock: ReleaseClock | None = None
     stream: faust.App | None = None
@@ -229,17 +232,16 @@ class Running:
         well = {}
         if self.forwarder:
             well["door"] = self.forwarder.is_alive()
-        if self.release_clock:
-            well["release"] = self.release_clock.is_alive()
-        if self.stream:
-            well["stream"] = not (self.stream.crashed or self.stream.should_stop)
+        if self.worker:
+            well["release"] = self.release_clock is not None and self.release_clock.is_alive()
+            well["stream"] = self.stream is not None and not (self.stream.crashed or self.stream.should_stop)
         return well
 
 
 @contextlib.asynccontextmanager
 async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Running]:
     """Run a node's parts for as long as the block lasts; stop them in the order in which nothing is lost."""
-    run = Running(node)
+    run = Running(node, worker)
     await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
     await asyncio.to_thread(create_topics, node.bootstrap, topics.ALL)
     await asyncio.to_thread(lambda: node.db)
@@ -254,9 +256,9 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
             await front.enter_async_context(_web(run))
         if worker:
             app = await asyncio.to_thread(node.faust_app)
-            run.stream = app
             behind.push_async_callback(app.stop)
             await app.start()
+            run.stream = app
             run.release_clock = _start(ReleaseClock(node.releaser, node.now), behind)
         if settler:
             _start(settler, behind)
@@ -333,15 +335,20 @@ async def _web(run: Running) -> AsyncIterator[None]:
         listener.close()
 
 
-async def until_stopped(run: Running, *, keep_door: bool) -> int:
-    """Wait for SIGTERM or SIGINT, or for the stream to stop by itself; returns the exit status.
-
-    With ``keep_door`` a stopped stream leaves the door open: reports are still taken in and kept.
-    """
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set; ask for it before anything starts that must be stopped."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_stopped(run: Running, stop: asyncio.Event, *, keep_door: bool) -> int:
+    """Wait for ``stop``, or for the stream to stop by itself; returns the exit status.
+
+    With ``keep_door`` a stopped stream leaves the door open: reports are still taken in and kept.
+    """
     alive = run.node.home / "run" / f"{socket.gethostname()}.alive"
     alive.parent.mkdir(parents=True, exist_ok=True)
     told = False

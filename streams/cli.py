@@ -34,7 +34,7 @@ from schemas.events import ConsentChange
 from schemas.settings import BadSetting
 from streams import demo as demonstration
 from streams import logs
-from streams.app import Node, read_policy, running, system_clock, until_stopped
+from streams.app import Node, read_policy, running, stop_signal, system_clock, until_stopped
 from streams.settings import StreamSettings, read
 from streams.simulate import season
 from streams.steps.explain import explain
@@ -108,9 +108,10 @@ def _serve(*, door: bool, worker: bool) -> None:
         node = Node(settings, stream, bootstrap, broker_forgets=forgets)
 
         async def serve() -> int:
+            stop = stop_signal()
             async with running(node, door=door, worker=worker) as run:
                 _log.info("ready%s", f": {run.url}" if run.url else "")
-                return await until_stopped(run, keep_door=door)
+                return await until_stopped(run, stop, keep_door=door)
 
         sys.exit(asyncio.run(serve()))
 
@@ -170,7 +171,7 @@ def demo(days: int, reports: int, seed: int, home: Path | None, leave: bool, as_
                     click.echo(say(summary))
                     if not leave:
                         click.echo(f"The page is at {run.url} - press Ctrl-C to leave.", err=as_json)
-                        await until_stopped(run, keep_door=True)
+                        await until_stopped(run, stop_signal(), keep_door=True)
                     return summary.good
 
             status = 0 if asyncio.run(show()) else 1

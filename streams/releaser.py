@@ -40,7 +40,9 @@ class Releaser:
             )
         )
         if windows:
-            landed = self._landed(windows[0][0], now)
+            # A journal that begins anew must not count again what a lost one may have counted.
+            first = max(windows[0][0] - _HORIZON, window_of(beginning, 1))
+            landed = self._landed(first, now)
             for start, hours, _, table in windows:
                 end = start + timedelta(hours=hours)
                 before = [c for hour, c in landed if end - _HORIZON <= hour < end]
@@ -71,7 +73,7 @@ class Releaser:
             " FROM sealed.contributions FINAL"
             " WHERE landed_hour >= {start:DateTime('UTC')} AND landed_hour < {end:DateTime('UTC')})"
             " WHERE countable AND agreed",
-            start=first - _HORIZON,
+            start=first,
             end=now,
         )
         return [

@@ -18,8 +18,21 @@ def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row]) -> list[int]:
     counted = _found(db, "sealed.contributions", "contribution_id", ids, tokens.contribution)
     cases = _found(db, "cases.reports", "case_id", ids, tokens.case)
     dead = _found(db, "sealed.dead_letters", "dead_letter_id", ids, tokens.dead_letter)
-    reached = {"count": counted, "case": counted & cases, "dead": dead}
-    return [row.seq for row in rows if row.seq in dead or row.seq in reached.get(row.parcel.marks, set(ids))]
+    gone = {row.seq for row in rows if row.parcel.marks == "consent" and _is_gone(db, tokens, row)}
+    reached = {"count": counted, "case": counted & cases, "dead": dead, "consent": gone}
+    return [row.seq for row in rows if row.seq in dead or row.seq in reached[row.parcel.marks]]
+
+
+def _is_gone(db: ClickHouse, tokens: Tokens, row: Row) -> bool:
+    """Tell whether nothing is left of the report a withdrawal names."""
+    report_uid = str(UUID(bytes=row.parcel.key))
+    names = {"contribution": "contribution-report", "case": "case-report"}
+    left = db.query(
+        "SELECT (SELECT count() FROM sealed.contributions WHERE report_token = {contribution:UUID})"
+        " + (SELECT count() FROM cases.reports WHERE case_token = {case:UUID})",
+        **{name: str(tokens.uuid(purpose, report_uid)) for name, purpose in names.items()},
+    )
+    return bool(left[0][0] == 0)
 
 
 def _found(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streams.steps.detect import Integers, Tuning, _log_likelihood, _log_ratios, _table, detect
+from streams.steps.detect import Integers, Tuning, _log_likelihood, _table, detect, log_ratios
 
 CELLS = 1212
 DAILY = Tuning.daily(CELLS)
@@ -136,12 +136,12 @@ def test_what_lasts_a_season_becomes_the_usual_level():
 @pytest.mark.parametrize("b", [0.5, 2.0, 4.0, 12.0])
 @pytest.mark.parametrize("block", [0, 5])
 def test_no_alternative_gains_in_expectation_while_the_cell_is_quiet(b, block):
-    lowest, log_ratios = _table(b, block)
+    lowest, table = _table(b, block)
     mean = np.array([1.0]) if block == 0 else np.array([40.0])
-    highest = lowest + log_ratios.shape[1] - 1
+    highest = lowest + table.shape[1] - 1
     chance = np.exp(_log_likelihood(b, mean, lowest, highest))[0]
     values = np.arange(lowest, highest + 1)
-    ratios = _log_ratios(b, np.full(values.shape, mean[0]), values)
+    ratios = log_ratios(b, np.full(values.shape, mean[0]), values)
     assert (chance @ np.exp(ratios) <= 1 + 1e-9).all()
     assert (np.diff(ratios, axis=0) > -1e-9).all()  # so a lower mean gains even less
 

@@ -26,7 +26,7 @@ def test_every_table_and_every_number_is_named(profile):
     assert f"Privacy profile: {profile}" in text and "provinces of TH" in text
     assert f"released {policy.close_offset_seconds} seconds later" in text
     assert f"own week of {policy.own_week_days} days" in text
-    assert f"at most {policy.own_weeks_per_year} own weeks of 52" in text
+    assert f"at most {policy.own_weeks_per_year} own weeks of each block of 52" in text
     for table in policy.tables:
         assert f"({table.name})" in text
         assert re.search(rf"{table.cells} cells? of {table.name}", text)
@@ -38,7 +38,10 @@ def test_every_table_and_every_number_is_named(profile):
 def test_the_strict_promise_is_the_arithmetic_of_its_numbers():
     text = said(STRICT)
     assert "epsilon 1.25 for each own week it is counted in (0.25 + 0.5 + 0.5)" in text
-    assert "at most 6.25 for any 28 days, at most 15 in a year of 52 own weeks; delta is 0" in text
+    assert (
+        "at most 6.25 for any 28 days, at most 15 in a block of 52 own weeks (a year that touches two blocks: at most 30); delta is 0"
+        in text
+    )
 
 
 def test_every_setting_changes_a_sentence():

@@ -78,6 +78,7 @@ PLACEHOLDERS = {
 _RANK = {label: rank for rank, label in enumerate(PLACEHOLDERS)}
 _WORDLIKE = frozenset({"PERSON", "WORKPLACE", "ADDRESS", "UNKNOWN_WORD"})
 
+
 @dataclass(frozen=True)
 class Span:
     """A removed stretch of the original text, in code points, half open."""

@@ -32,7 +32,7 @@ def explain(policy: Policy) -> list[str]:
             + (f" ({t.reserved} of them only for severe reports)" if t.reserved else "")
             for t in policy.tables
         )
-        + f". It is counted in at most {year} own weeks of 52.",
+        + f". It is counted in at most {year} own weeks of each block of 52.",
         "Noise is added to every cell: discrete Laplace, on whole numbers, drawn by OpenDP. "
         + "; ".join(
             f"{t.name}: scale {t.noise_scale}, so nine times in ten the noise is at most {e90(t.noise_scale)}"
@@ -41,7 +41,8 @@ def explain(policy: Policy) -> list[str]:
         + ".",
         f"The promise for a workplace: epsilon {week / 1000:g} for each own week it is counted in "
         f"({' + '.join(f'{t.milli_epsilon / 1000:g}' for t in policy.tables)}), at most {5 * week / 1000:g} for "
-        f"any 28 days, at most {year * week / 1000:g} in a year of 52 own weeks; delta is 0. "
+        f"any 28 days, at most {year * week / 1000:g} in a block of 52 own weeks "
+        f"(a year that touches two blocks: at most {2 * year * week / 1000:g}); delta is 0. "
         "Whatever else somebody knows, seeing the releases changes their odds that the workplace was in the "
         f"data in an own week by a factor of at most e to the power of {week / 1000:g}.",
         "The promise for a person: at most twice the figures of the workplace, for the own weeks in which they "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from connectors.settings import ConnectorSettings
 from streams import logs
-from streams.app import Node, running, until_stopped
+from streams.app import Node, running, stop_signal, until_stopped
 from streams.cli import _broker
 from streams.settings import StreamSettings
 
@@ -36,8 +36,9 @@ def main():
         node = Node(settings, StreamSettings(), servers, now=clock, broker_forgets=forgets)
 
         async def serve():
+            stop = stop_signal()
             async with running(node, door=True, worker=True) as run:
-                return await until_stopped(run, keep_door=True)
+                return await until_stopped(run, stop, keep_door=True)
 
         return asyncio.run(serve())
 

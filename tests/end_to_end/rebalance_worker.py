@@ -33,7 +33,7 @@ async def main():
     )
     if mended == "1":
         faust_transport.mend(app)
-    file = open(notes, "ab", buffering=0)  # noqa: ASYNC230, SIM115
+    file = open(notes, "ab", buffering=0)  # noqa: ASYNC230, SIM115, PTH123
 
     @app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw", value_type=bytes))
     async def note(stream):

@@ -9,9 +9,9 @@ import sys
 
 import httpx
 import pytest
+from harness import clean_environment
 
 from connectors.broker import free_port
-from harness import clean_environment
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from harness import clean_environment, lag, wait_until
 
 from connectors.kafka import Sender
-from harness import clean_environment, lag, wait_until
 
 WORKER = Path(__file__).with_name("rebalance_worker.py")
 MESSAGES, CYCLES = 12_000, 4

@@ -3,12 +3,13 @@
 import csv
 import json
 import subprocess
+import sys
 import time
 
 import httpx
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from harness import REGISTER, RunningNode, wait_until
+from harness import REGISTER, RunningNode, clean_environment, wait_until
 
 from connectors.outbox import Outbox
 from schemas import topics
@@ -188,10 +189,10 @@ def deliver(node, token, tmp_path):
         writer.writerows(rows)
     path.open("ab").write(b'"' + NAME.encode() + b"\xff\xfe,broken\n")
     done = subprocess.run(
-        ["chorus", "submit", str(path), "--source", "union"],
+        [sys.executable, "-m", "streams.cli", "submit", str(path), "--source", "union"],
         capture_output=True,
         text=True,
-        env={**__import__("os").environ, "CHORUS_HOME": str(node.home)},
+        env={**clean_environment(), "CHORUS_HOME": str(node.home)},
     )
     assert done.returncode == 0, done.stderr
     yield done.stdout + done.stderr

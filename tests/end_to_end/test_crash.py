@@ -123,7 +123,9 @@ def check_releases(node):
     )
     assert twice == [[0]], "a window was released with two values"
     journalled = journal.all("SELECT name, count(*) FROM release GROUP BY name ORDER BY name")
-    assert [tuple(row) for row in cells] == journalled
+    for (table, in_clickhouse), (name, in_journal) in zip(cells, journalled, strict=True):
+        # The fast clock released the newest windows while the node was stopping; they go out at its next start.
+        assert table == name and in_journal - 12 <= in_clickhouse <= in_journal
     newest = datetime.fromisoformat(latest[0][0]).replace(tzinfo=UTC).timestamp()
     for table in TABLES:
         last = journal.one("SELECT max(window_start) FROM release WHERE name = ?", table)[0]

@@ -148,7 +148,7 @@ def web() -> None:
 @click.option("--exit", "leave", is_flag=True, help="Leave at once instead of showing the page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def demo(days: int, reports: int, seed: int, home: Path | None, leave: bool, as_json: bool) -> None:
-    """Play a simulated season in about a minute, ending with alerts on the page."""
+    """Play a simulated season in under two minutes, ending with alerts on the page."""
     settings, stream = read(os.environ)
     folder = home or Path(tempfile.mkdtemp(prefix="chorus-demo-"))
     if home and home.exists() and any(home.iterdir()):

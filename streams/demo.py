@@ -1,6 +1,6 @@
 """The demonstration: a simulated season through the very same HTTP, Kafka, stream and release code.
 
-Only the clock is another: it is set by hand, so that sixty days pass in about a minute.
+Only the clock is another: it is set by hand, so that sixty days pass in under two minutes.
 """
 
 import asyncio

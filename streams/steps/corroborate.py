@@ -59,7 +59,6 @@ class Rise:
 
 @dataclass(slots=True)
 class _Open:
-    group: int
     since: int
     opened: int
     last_alarm: int
@@ -101,7 +100,7 @@ def corroborate(
         raised = np.flatnonzero(statistic >= threshold)
         for group in raised[np.argsort(-statistic[raised], kind="stable")]:
             score = float(np.log10(statistic[group]))
-            _raise(running, groups, int(group), now, score, ratios, excess)
+            _raise(running, groups[group], now, score, ratios, excess)
         statistics[raised] = 0
         for episode in list(running):
             z = excess[now, list(episode.cells)]
@@ -115,14 +114,12 @@ def corroborate(
 
 def _raise(
     running: list[_Open],
-    groups: Sequence[Group],
-    group: int,
+    cells: Group,
     now: int,
     score: float,
     ratios: list[Floats],
     excess: Floats,
 ) -> None:
-    cells = groups[group]
     for episode in running:
         if set(cells) & set(episode.cells):
             episode.last_alarm = now
@@ -131,7 +128,7 @@ def _raise(
     best = sum(np.stack([r[cell] for r in ratios]) for cell in set(cells))
     since = beginning(np.asarray(best))
     lead = max(cells, key=lambda cell: excess[since : now + 1, cell].mean())
-    running.append(_Open(group, since, now, now, lead, score, cells=cells))
+    running.append(_Open(since, now, now, lead, score, cells=cells))
 
 
 def _closed(episode: _Open, now: int | None) -> Rise:

@@ -113,13 +113,12 @@ class Detection:
 
     `baseline` is the usual level (it may be negative: it is a mean of noisy values) and `sd` the predictive
     standard deviation of one released value around it, noise included; both are nan until there is enough
-    history; `assumed` is the mean the likelihood took for usual. `score` is log10(1 + statistic): 0 is no evidence, and the statistic reached is kept in the
+    history. `score` is log10(1 + statistic): 0 is no evidence, and the statistic reached is kept in the
     window of the alarm. `open` tells whether the cell's episode is open after the window, `since` the
     window at which that episode began (else -1).
     """
 
     baseline: Floats = field(repr=False)
-    assumed: Floats = field(repr=False)
     sd: Floats = field(repr=False)
     score: Floats = field(repr=False)
     alarm: Flags = field(repr=False)
@@ -197,7 +196,7 @@ def detect(values: Integers, noise_scale: float, tuning: Tuning) -> Detection:
         running &= ~ended
         is_open[now], since[now] = running, np.where(running, began, -1)
 
-    return Detection(baseline, assumed, sd, score, alarm, is_open, since, noise_scale, tuning)
+    return Detection(baseline, sd, score, alarm, is_open, since, noise_scale, tuning)
 
 
 def _noise_variance(scale: float) -> float:

@@ -38,6 +38,7 @@ from streams.app import Node, read_policy, running, stop_signal, system_clock, u
 from streams.settings import StreamSettings, read
 from streams.simulate import season
 from streams.steps.explain import explain
+from streams.steps.known import BadGazetteer
 from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
 
@@ -47,6 +48,7 @@ _USER_ERRORS = (
     BadMapping,
     UnsafePolicy,
     BadRegister,
+    BadGazetteer,
     sources.UnknownSource,
     ConnectionError,
     Unanswered,
@@ -273,18 +275,30 @@ def deadletter_list(as_json: bool) -> None:
             click.echo("\t".join(map(str, row)))
 
 
-@main.command(epilog=_example("chorus deidentify < texts.jsonl"))
-def deidentify() -> None:
+@main.command(epilog=_example("chorus deidentify --gazetteer villages.csv < texts.jsonl"))
+@click.option(
+    "--gazetteer",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Names of your own to remove: CSV with kind, name, aliases. May be given several times.",
+)
+@click.option("--theta", type=click.FloatRange(0, 1), help="Dial of the context model: lower removes more.")
+def deidentify(paths: tuple[Path, ...], theta: float | None) -> None:
     """Redact texts: JSON lines {id, lang?, text} in, {id, text_redacted, spans} out."""
-    from streams.recognizers import Undecidable, build_redactor
+    from streams.recognizers import THETA, Undecidable, build_redactor
 
-    redactor = build_redactor()
-    for number, line in enumerate(sys.stdin, 1):
+    redactor = build_redactor(theta=THETA if theta is None else theta, gazetteers=lambda: paths)
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
             text, language = row["text"], row.get("lang")
+            if not isinstance(text, str) or not isinstance(language, str | None):
+                raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise click.ClickException(f"line {number} is not an object with id and text") from None
+            raise click.ClickException(f"line {number} is not an object with id, text and perhaps lang") from None
         try:
             redacted = redactor.redact(text, language)
             spans = [asdict(span) for span in redacted.spans]

@@ -1,13 +1,13 @@
-"""The text redactor of the consented case path, on presidio-analyzer without a language model.
+"""The text redactor, on presidio-analyzer without a language model.
 
-A word that no list allows is removed, so are numbers, contacts, dates and places; what cannot be judged is
-refused:
+A word that no list allows is removed, so are numbers, contacts, dates and places; what cannot be judged is refused:
 
     redact()  -> Redacted          what may be stored
               -> Undecidable       "language": no list for it; "recogniser": one of them failed;
                                    "residue": something was still there at the last look
 
-A language is a file of this folder (``th.py``); ``any.py`` serves all of them. No registration elsewhere.
+A language is a file of this folder (``th.py``) and its lists in ``words/``; ``any.py`` serves all of them. No
+registration elsewhere.
 
 A redacted text is not anonymous: a story can name a person without a name. It stays on the case path.
 """
@@ -16,19 +16,27 @@ import importlib
 import pkgutil
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
+from presidio_anonymizer import AnonymizerEngine
+from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
-from streams.recognizers._finder import joins
+from streams.recognizers._gazetteer import Gazetteer, Known
+from streams.recognizers._languages import chosen
+from streams.recognizers._pieces import Pieces
+from streams.recognizers._reading import Reader
 from streams.recognizers._shadow import shadow
+from streams.recognizers._words import Words
+from streams.recognizers.context import THETA, Context, load_tagger
 from streams.steps.deidentify import Undecidable
 
-__all__ = ["LABELS", "LONGEST", "PLACEHOLDERS", "Redacted", "Redactor", "Span", "Undecidable"]
+__all__ = ["LABELS", "LONGEST", "PLACEHOLDERS", "THETA", "Redacted", "Redactor", "Span", "Undecidable"]
 __all__ += ["build_redactor", "residue"]
 
 LONGEST = 8_000
@@ -77,6 +85,9 @@ PLACEHOLDERS = {
 
 _RANK = {label: rank for rank, label in enumerate(PLACEHOLDERS)}
 _WORDLIKE = frozenset({"PERSON", "WORKPLACE", "ADDRESS", "UNKNOWN_WORD"})
+_OPERATORS = {
+    label: OperatorConfig("replace", {"new_value": placeholder}) for label, placeholder in PLACEHOLDERS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -96,12 +107,12 @@ class Redacted:
     spans: tuple[Span, ...]
 
 
-class NullNlp(NlpEngine):  # type: ignore[misc]
-    """No language model: our recognisers read the text themselves."""
+class Reading(NlpEngine):  # type: ignore[misc]
+    """Presidio's NLP engine: no language model, our readers instead."""
 
-    def __init__(self, languages: Iterable[str]) -> None:
-        """Serve these languages."""
-        self._languages = sorted(languages)
+    def __init__(self, readers: dict[str, Reader]) -> None:
+        """Serve the languages that have a reader."""
+        self._readers = readers
 
     def load(self) -> None:
         """Nothing to load."""
@@ -111,13 +122,13 @@ class NullNlp(NlpEngine):  # type: ignore[misc]
         return True
 
     def process_text(self, text: str, language: str) -> NlpArtifacts:
-        """Empty artifacts, which do not hold the text."""
-        return NlpArtifacts([], [], [], [], self, language)
+        """Read a text once for all recognisers."""
+        return self._readers[language].read(text)
 
     def process_batch(
         self, texts: Iterable[str], language: str, batch_size: int = 1, n_process: int = 1, **kwargs: Any
     ) -> Iterator[tuple[str, NlpArtifacts]]:
-        """Empty artifacts for each text."""
+        """Read each text."""
         return ((text, self.process_text(text, language)) for text in texts)
 
     def is_stopword(self, word: str, language: str) -> bool:
@@ -133,8 +144,8 @@ class NullNlp(NlpEngine):  # type: ignore[misc]
         return []
 
     def get_supported_languages(self) -> list[str]:
-        """The languages given."""
-        return self._languages
+        """The languages that have a reader."""
+        return sorted(self._readers)
 
 
 class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]
@@ -150,28 +161,34 @@ class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]
 class Redactor:
     """Removes from a text whatever is not known to be harmless. Build it once; it remembers no text."""
 
-    def __init__(self, engine: AnalyzerEngine, scripts: dict[str, str]) -> None:
-        """``scripts``: for each language its letters, as inside a regex class."""
+    def __init__(self, engine: AnalyzerEngine, readers: dict[str, Reader], gazetteer: Gazetteer) -> None:
+        """``readers``: one for each language."""
         self._engine = engine
-        self._letters = {language: re.compile(f"[{letters}]") for language, letters in scripts.items()}
+        self._anonymizer = AnonymizerEngine()
+        self._gazetteer = gazetteer
+        self._readers = readers
 
     @property
     def languages(self) -> frozenset[str]:
         """Those that can be redacted, as ISO 639-1 codes."""
-        return frozenset(self._letters)
+        return frozenset(self._readers)
+
+    def reader(self, language: str) -> Reader:
+        """The reader of a language."""
+        return self._readers[language]
 
     def redact(self, text: str, language: str | None) -> Redacted:
         """The text without identifiers.
 
-        ``language`` is a hint such as "th" or "th-TH"; None lets the script decide. Raises `Undecidable`.
+        ``language`` is a hint such as "th" or "th-TH"; None lets the letters and words decide. Raises `Undecidable`.
         """
         if not text:
             return Redacted("", ())
         spans = self._spans(text, language)
         if spans is None:  # raised out here, the error does not carry the one that has seen the text
             raise Undecidable("recogniser")
-        redacted = _replaced(text, spans)
-        if residue(redacted):
+        redacted = self._replaced(text, spans)
+        if residue(redacted) or next(self._gazetteer.known.find(redacted), None):
             raise Undecidable("residue")
         return Redacted(redacted, tuple(spans))
 
@@ -179,8 +196,10 @@ class Redactor:
         """What to remove, in order, not overlapping; None when a recogniser failed."""
         try:
             seen = shadow(text[: LONGEST + _OVERLAP])
-            chosen = self._language_of(seen.text, language)
-            found = self._engine.analyze(text=seen.text, language=chosen) if seen.text else []
+            reads = chosen(seen.text, language, self._readers)
+            if reads is None:
+                raise Undecidable("language")
+            found = self._engine.analyze(text=seen.text, language=reads) if seen.text else []
             spans = [Span(*seen.original(one.start, one.end), LABELS[one.entity_type]) for one in found]
             return _cut(_merged(spans, text), len(text))
         except Undecidable:
@@ -188,20 +207,11 @@ class Redactor:
         except Exception:
             return None
 
-    def _language_of(self, text: str, hint: str | None) -> str:
-        """The language to read a text in; refuses one that is mostly in letters of another script."""
-        letters = sum(char.isalpha() for char in text)
-        counts = {language: len(pattern.findall(text)) for language, pattern in self._letters.items()}
-        if hint is not None:
-            chosen = re.split("[-_]", hint.strip().lower())[0]
-        else:
-            chosen = next((language for language in counts if language != "en" and counts[language]), "en")
-        if chosen not in counts:
-            raise Undecidable("language")
-        readable = counts["en"] + (counts[chosen] if chosen != "en" else 0)
-        if 2 * readable < letters:
-            raise Undecidable("language")
-        return chosen
+    def _replaced(self, text: str, spans: list[Span]) -> str:
+        results = [RecognizerResult(span.label, span.start, span.end, 1.0) for span in spans]
+        return str(
+            self._anonymizer.anonymize(text, results, _OPERATORS, merge_entities_with_spaces=False).text
+        )
 
 
 def _merged(spans: list[Span], text: str) -> list[Span]:
@@ -220,7 +230,7 @@ def _merged(spans: list[Span], text: str) -> list[Span]:
 def _are_neighbours(left: Span, right: Span, text: str) -> bool:
     between = text[left.end : right.start]
     if {left.label, right.label} <= _WORDLIKE:
-        return joins(between)
+        return between == "." or not between.strip(" \t-'’&")
     return left.label == right.label and not between.strip(" \t,;")
 
 
@@ -233,19 +243,12 @@ def _cut(spans: list[Span], size: int) -> list[Span]:
     return [*kept, Span(start, size, "UNKNOWN_WORD")]
 
 
-def _replaced(text: str, spans: Iterable[Span]) -> str:
-    pieces: list[str] = []
-    position = 0
-    for span in spans:
-        pieces += [text[position : span.start], PLACEHOLDERS[span.label]]
-        position = span.end
-    return "".join([*pieces, text[position:]])
-
-
 _PLACEHOLDER = re.compile("<(?:CONTACT|ID|DATE|PLACE|NAME|WORD)>")
 _HARMLESS = re.compile(
-    r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3}){1,2}(?:\.\d{1,2})?(?![\d,])"  # 9,000
-    r"|(?<!\d)\d{1,2}[.:]\d\d\s?[-\u2010-\u2015]\s?\d{1,2}[.:]\d\d(?!\d)"  # 20.00-08.00
+    r"(?<![\d,.])[1-9]\d{0,2}(?:(?:,\d{2,3}){1,3}(?:\.\d{1,2})?|(?:\.\d{3}){1,3}|(?: 000){1,2})(?!\d|,\d)"  # 9,000
+    r"|(?<!\d)[1-9]\d{3,6}0{1,8}(?!\d)|(?<!\d)[1-9]\d{4,5}(?!\d)"  # a sum
+    r"|(?<!\d)\d{1,2}[.:]\d\d(?:\s?[-\u2010-\u2015/~]\s?\d{1,2}[.:]\d\d)+(?!\d)"  # 20.00-08.00
+    r"|(?<!\d)(?:19|20|25)\d\d\s?[-\u2010-\u2015/]\s?(?:19|20|25)\d\d(?!\d)"  # years
 )
 _RESIDUE = {
     "DIGITS": re.compile(r"\d(?:[\s.\-]?\d){4,}"),
@@ -261,29 +264,59 @@ def residue(text: str) -> tuple[str, ...]:
     >>> residue("call <CONTACT>, 300 baht"), residue("call 081 234 5678")
     ((), ('DIGITS',))
     """
-    plain = "".join(
-        char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"
-    )
+    plain = text
+    if not text.isascii():
+        plain = "".join(
+            str(unicodedata.decimal(char)) if char.isdecimal() else char
+            for char in unicodedata.normalize("NFKC", text)
+            if unicodedata.category(char) != "Cf"
+        )
     plain = _HARMLESS.sub("¤", _PLACEHOLDER.sub("¤", plain))
     return tuple(reason for reason, pattern in _RESIDUE.items() if pattern.search(plain))
 
 
-def build_redactor() -> Redactor:
-    """Read the language files of this folder and build the engine. Takes about a second; once per process."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+def build_redactor(
+    *,
+    gazetteers: Callable[[], Sequence[Path]] = tuple,
+    context: bool = True,
+    theta: float = THETA,
+    model: Path | None = None,
+) -> Redactor:
+    """Read the language files of this folder and build the engine. Takes seconds; once per process.
+
+    Args:
+        gazetteers: the files of the deployment's own names, as they are now; read again when they change.
+        context: whether the context model adds its removals.
+        theta: its dial, between 0 and 1: lower removes more.
+        model: another model file.
+
+    Raises:
+        BadGazetteer: a gazetteer cannot be used.
+    """
+    names = [module.name for module in pkgutil.iter_modules(__path__) if len(module.name) == 2]
     modules = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
-    anywhere = modules.pop("any")
+    anywhere = importlib.import_module(f"{__name__}.any")
+    tagger = load_tagger(model) if context else None
+    pieces = Pieces()
+    readers = {
+        language: Reader(language, pieces, getattr(module, "ENDINGS", ())) for language, module in modules.items()
+    }
+    gazetteer = Gazetteer(gazetteers, readers["en"].lexicon)
     found = [
         recognizer
         for language, module in modules.items()
-        for recognizer in (*anywhere.recognizers(language), *module.recognizers(language))
+        for recognizer in (
+            Words(language),
+            *anywhere.recognizers(language),
+            *module.recognizers(),
+            *([Context(language, tagger, theta)] if tagger else ()),
+            Known(language, gazetteer),
+        )
     ]
-    languages = sorted(modules)
-    registry = RecognizerRegistry(recognizers=found, supported_languages=languages)
     engine = AnalyzerEngine(
-        registry=registry,
-        nlp_engine=NullNlp(languages),
-        supported_languages=languages,
+        registry=RecognizerRegistry(recognizers=found, supported_languages=sorted(modules)),
+        nlp_engine=Reading(readers),
+        supported_languages=sorted(modules),
         context_aware_enhancer=_NoContext(),
     )
-    return Redactor(engine, {language: module.SCRIPT for language, module in modules.items()})
+    return Redactor(engine, readers, gazetteer)

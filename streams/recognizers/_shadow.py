@@ -1,13 +1,17 @@
 """The shadow of a text: what recognisers read, with the way back to the original's code points.
 
 Composed (NFC), without invisible and control characters, with native digits and look-alike letters such as
-``Ｓ``, ``𝐒`` and ``Ⓢ`` as ASCII, so that a name or number cannot hide behind its encoding. Letters of another
-script that merely look Latin stay what they are; the word recognisers remove them as foreign.
+``Ｓ``, ``𝐒`` and ``Ⓢ`` as ASCII, and Burmese in Unicode where it was typed in Zawgyi, so that a name or number
+cannot hide behind its encoding. Letters of another script that merely look Latin stay what they are; the word
+recognisers remove them as foreign.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass, field
+
+from myanmartools import ZawgyiDetector
+from para.convert import zg_to_unicode
 
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
 _ENCLOSING = range(0x20DD, 0x20E5)
@@ -65,7 +69,10 @@ def shadow(text: str) -> Shadow:
     >>> shadow("So\\u200bm").original(0, 3)
     (0, 4)
     """
-    if not _FOLDED.search(text) and unicodedata.is_normalized("NFC", text):
+    if text.isascii() and not _CONTROL.search(text):
+        return Shadow(text, None)
+    burmese = bool(_BURMESE.search(text))
+    if not burmese and not _FOLDED.search(text) and unicodedata.is_normalized("NFC", text):
         return Shadow(text, None)
     chars: list[str] = []
     origins: list[tuple[int, int]] = []
@@ -81,4 +88,38 @@ def shadow(text: str) -> Shadow:
         chars.extend(plain)
         origins.extend([(position, end)] * len(plain))
         position = end
-    return Shadow("".join(chars), tuple(origins))
+    folded = "".join(chars)
+    if burmese:
+        folded, origins = _burmese(folded, origins)
+    return Shadow(folded, tuple(origins))
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BURMESE = re.compile("[\u1000-\u109f]")
+_ZERO_FOR_WA = re.compile("(?<![\\d.,/-])0(?=[\u102b-\u103e\u1000-\u1021][\u1000-\u103e])|(?<=[\u1000-\u103e])0(?=[\u102b-\u103e])")
+_CLUSTER = re.compile("[\u1031\u103b\u107e-\u1084]*[\u1000-\u1021\u1023-\u102a\u103f\u106a\u106b\u106e\u106f\u108f-\u1091][\u102b-\u1030\u1032-\u103a\u103c-\u103e\u1060-\u1069\u106c\u106d\u1070-\u107d\u1085-\u108e\u1092-\u1097]*")
+_ZAWGYI = ZawgyiDetector()
+_LIKELY = 0.8
+
+
+def _burmese(text: str, origins: list[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
+    """Burmese letters as Unicode has them: the digit 0 typed for the letter wa, and Zawgyi cluster by cluster.
+
+    Zawgyi is an older encoding of the same code points, still on many telephones. Google's myanmartools tells it
+    apart; paraencoder converts.
+    """
+    text = _ZERO_FOR_WA.sub("\u101d", text)
+    if _ZAWGYI.get_zawgyi_probability(text) < _LIKELY:
+        return text, origins
+    chars: list[str] = []
+    places: list[tuple[int, int]] = []
+    position = 0
+    for match in _CLUSTER.finditer(text):
+        chars.extend(text[position : match.start()])
+        places.extend(origins[position : match.start()])
+        converted = zg_to_unicode(match[0], force=True)
+        chars.extend(converted)
+        span = origins[match.start()][0], origins[match.end() - 1][1]
+        places.extend([span] * len(converted))
+        position = match.end()
+    return "".join([*chars, *text[position:]]), [*places, *origins[position:]]

@@ -1,79 +1,122 @@
-"""Identifiers whose shape does not depend on the language: contacts, numbers, dates in digits, positions.
+"""Identifiers whose shape does not depend on the language: contacts, numbers, dates, positions, plates.
 
-Works on the shadow of a text, so native digits are already ASCII. Removal never depends on a checksum: a
-worker mistypes, and a typo is still a person. Misleads on a price of five or more digits written without a
-comma ("45000 baht"): it goes, because it cannot be told from an account number.
+Works on the shadow of a text, so native digits are already ASCII. Removal never depends on a checksum: a worker
+mistypes, and a typo is still a person. Which document a number is, is only a label, from the nearest cue before it.
+Misleads on a round sum of five or more digits without a comma and without a word for money near it.
 """
 
 import re
 from collections.abc import Iterator
 
 from streams.recognizers._finder import Finder, Found
+from streams.recognizers._lexicon import (
+    BANK_ACCOUNT,
+    CURRENCY,
+    DIGIT,
+    FUNCTION,
+    MONTH,
+    NATIONAL_ID,
+    PASSPORT,
+    PHONE,
+    UNIT,
+    VESSEL,
+    WORK_PERMIT,
+)
+from streams.recognizers._reading import BREAK, COLON, COMMA, NEAR, NUMBER, TOUCHES, WORD, Reading, Token
 
 EXAMPLES = {
     "mail a.b@c.org": "mail <CONTACT>",
+    "mail a.b (at) c dot org please": "mail <CONTACT> please",
     "see https://fb.example/x?y=1 or www.x.co.th": "see <CONTACT> or <CONTACT>",
     "call 081-234 5678": "call <CONTACT>",
     "call +66 ๘๑ ๒๓๔ ๕๖๗๘": "call <CONTACT>",
     "call ၀၉၇ ၁၂၃ ၄၅၆": "call <CONTACT>",
+    "call zero eight one two three four five six seven": "call <CONTACT>",
     "id card 1-2345-67890-12-3": "id card <ID>",
     "passport AB1234567": "passport <ID>",
     "message @somebody.7": "message <CONTACT>",
     "boat at 13.7563, 100.5018": "boat at <PLACE>",
     "boat at 12°38'09\"N 99°08'00\"E": "boat at <PLACE>",
     "since 20/8/2024 and 2024-09-01": "since <DATE> and <DATE>",
+    "on 3 December 1990 and May 5, 2021": "on <DATE> and <DATE>",
     "house 32/7": "house <PLACE>",
     "wage 300, 12 hours, 9,000 baht": "wage 300, 12 hours, 9,000 baht",
+    "he owes 45000 baht": "he owes 45000 baht",
     "shift 20.00-08.00, break at 5pm, 24/7": "shift 20.00-08.00, break at 5pm, 24/7",
 }
 
-_EMAIL = re.compile(r"[A-Za-z0-9À-ɏ._%+'-]{1,64}(?:@|\s@\s)(?:[A-Za-z0-9À-ɏ-]{1,63}\.)+[A-Za-zÀ-ɏ]{2,}")
-_URL = re.compile(r"(?:https?|ftp|line|tg|fb)://[!-~]+|\bwww\.[!-~]+", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.%+'-]{1,64}(?:@|\s@\s|@\s|\s@)(?:[\w-]{1,63}\.\s?){1,4}[^\W\d_]{2,}")
+_SPOKEN_EMAIL = re.compile(
+    r"[\w.+-]{1,64}(?:\s?[(\[{<]\s?at\s?[)\]}>]\s?|\sat\s|@)[\w-]{1,63}"
+    r"(?:(?:\s?[(\[{<]\s?dot\s?[)\]}>]\s?|\sdot\s|\.)[\w-]{1,20}){1,3}|\b\w+(?:\sdot\s\w+)?\sdot\s(?:com|net|org|co)\b",
+    re.IGNORECASE,
+)
+_URL = re.compile(r"(?:https?|ftp|line|tg|fb|whatsapp|viber)\s?:\s?//\s?[!-~]+|\bwww\s?\.\s?[!-~]+", re.IGNORECASE)
 _DOMAIN = re.compile(
     r"(?<![A-Za-z0-9@.-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\."
-    r"(?:(?:com|net|org|info|app|link|page|site|online|shop|co|io|ly|gg|gl|cc|th|mm|kh|vn|ph|sg|hk|cn|bd|np|edu|gov)"
-    r"(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,6}/[!-~]+)",
+    r"(?:(?:com|net|org|info|app|link|page|site|online|shop|biz|xyz|co|io|me|tv|ly|gg|gl|be|cc|asia|th|mm|kh|la|vn|my|ph|sg|hk|cn|"
+    r"tw|kr|jp|bd|np|in|id|lk|mx|gt|hn|sv|edu|gov|gob)(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,6}/[!-~]+)",
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"@\s?[^\s@,;:!?()<>]{1,40}")
 _GPS = re.compile(
-    r"(?:\b[NSEW]\s?)?\d{1,3}\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
-    r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
+    r"(?:\b[NSEW]\s?)?\d{1,3}(?:\.\d+)?\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
+    r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
+    r"|(?<![\d.,])-?\d{1,3}\.\d{4,9}(?!\d)"
 )
-_JOINED = re.compile(r"[+(]{0,2}\d(?:(?:[\s.\-\u2010-\u2015\u2212/()_*·•]{0,3}|,)\d){4,}")
-_MONEY = re.compile(r"[1-9]\d{0,2}(?:,\d{3}){1,2}(?:\.\d{1,2})?")
-_SHIFT = re.compile(r"(?:[01]?\d|2[0-4])[.:][0-5]\d\s?[-\u2010-\u2015]\s?(?:[01]?\d|2[0-4])[.:][0-5]\d")
-_NRC = re.compile(r"\d{1,2}\s?/\s?[A-Za-z]{2,12}\s?\([A-Za-z]{1,8}\)\s?\d{1,6}")
-_SLASHED = re.compile(r"(?<![\d/])\d{1,5}/\d{1,5}(?![\d/])")
-_FRACTIONS = frozenset({"1/2", "1/3", "2/3", "1/4", "3/4", "24/7", "50/50"})
+_JOINED = re.compile(r"[+(]{0,2}\d(?:(?:[\s.\-\u2010-\u2015\u2212/()_*·•~]{0,3}|,)\d){4,}")
+_LETTERS_BEFORE = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,3}[\s-]?$")
+_LETTER_BEHIND = re.compile(r"\s?[A-Z](?!\w)")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d{1,2})?|[1-9]\d?(?:,\d\d)*,\d{3}(?:\.\d{1,2})?")
+_GROUPED_OTHERWISE = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3})+(?:,\d{1,2})?|(?: 000)+)")
+_ROUND = re.compile(r"[1-9]\d{2,6}00(?:\.00?)?|[1-9]\d{1,3}0{3,8}")
+_SUM = re.compile(r"[1-9]\d{4,8}(?:\.\d{1,2})?")
+_TIME = r"(?:[01]?\d|2[0-4])(?:[.:][0-5]\d){1,2}"
+_TIMES = re.compile(rf"{_TIME}(?:\s?[-\u2010-\u2015/~]\s?{_TIME})+|{_TIME}")
+_YEARS = re.compile(r"(?:19|20|25)\d\d\s?[-\u2010-\u2015/]\s?(?:19|20|25)\d\d")
+_NRC = re.compile(
+    r"\d{1,2}\s?[/-]\s?[A-Za-z\u1000-\u109f]{2,30}\s?\([A-Za-z\u1000-\u109f]{1,12}\)\s?\d{1,6}"
+)
+_SLASHED = re.compile(r"(?<![\d/])\d{1,5}/\d{1,5}(?:/\d{1,5})?(?![\d/])")
+_FRACTIONS = frozenset({"1/2", "1/3", "2/3", "1/4", "3/4", "24/7", "7/7", "50/50", "100/100"})
 _MIXED = re.compile(r"[A-Za-z0-9]+(?:[-/._][A-Za-z0-9]+)*")
 _ORDINARY = re.compile(
-    r"\d{1,4}(?:st|nd|rd|th|am|pm|a|h|hr|hrs|min|mins|k|kg|kgs|g|km|m|cm|mm|ml|l|c|d|w|y|yr|yrs|yo|x|pcs|pc|days?|"
-    r"hours?|weeks?|months?|years?|thb|usd|baht|b|rm|ppl|people)|(?:x|rm|ot|thb|usd|b|no)\d{1,4}",
+    r"\d{1,4}(?:st|nd|rd|th|am|pm|a|h|hr|hrs|min|mins|k|kg|kgs|g|km|m|cm|mm|ml|l|c|d|w|y|yr|yrs|yo|x|pcs|pc|tr|tv|jt|rb|"
+    r"days?|hours?|weeks?|months?|years?|thb|usd|baht|b|rm|rs|ppl|people)|(?:x|rm|rs|ot|thb|usd|npr|inr|bdt|b|no|rp|php|covid)\d{1,4}"
+    r"|[A-Za-z]\d",
     re.IGNORECASE,
 )
 _LETTERS_THEN_NUMBER = re.compile(r"[A-Za-z]{1,4}-\d{2,}")
-_NUMERIC_DATE = re.compile(r"(?<![\d.:])\d{1,4}\s?([./-])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)")
-_CUES = (
-    ("PASSPORT", re.compile(r"passport|พาสปอร์ต|หนังสือเดินทาง|\bci book", re.IGNORECASE)),
-    ("BANK_ACCOUNT", re.compile(r"account|bank|บัญชี|ธนาคาร", re.IGNORECASE)),
-    ("WORK_PERMIT", re.compile(r"permit|ใบอนุญาต", re.IGNORECASE)),
-    ("VEHICLE_ID", re.compile(r"plate|registration|ทะเบียน", re.IGNORECASE)),
-    ("NATIONAL_ID", re.compile(r"\bid\b|\bcard|\bnid\b|\bnrc\b|citizen|aadhaar|mykad|บัตร", re.IGNORECASE)),
+_NUMERIC_DATE = re.compile(
+    r"(?<![\d.:])\d{1,4}\s?([./-])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
 )
+_TYPES = (
+    (PASSPORT, "PASSPORT"),
+    (BANK_ACCOUNT, "BANK_ACCOUNT"),
+    (WORK_PERMIT, "WORK_PERMIT"),
+    (VESSEL, "VEHICLE_ID"),
+    (NATIONAL_ID, "NATIONAL_ID"),
+    (PHONE, "PHONE_NUMBER"),
+)
+_DOCUMENTS = PASSPORT | BANK_ACCOUNT | WORK_PERMIT | NATIONAL_ID
+_TYPING = _DOCUMENTS | VESSEL | PHONE
 _PHONE_LIKE = re.compile(r"[+(]|0\d")
+_MULTIPLES = frozenset(("double", "triple", "doble", "dobel", "ganda", "तीन बार", "डबल", "ट्रिपल", "ডাবল", "ดับเบิล"))
 
 
-def _typed(text: str, start: int, end: int) -> str:
+def _typed(reading: Reading, start: int, end: int) -> str:
     """Which kind of number it is: from the nearest cue before it, else from its shape."""
-    before = text[max(0, start - 30) : start]
-    cues = ((match.start(), entity) for entity, cue in _CUES for match in cue.finditer(before))
-    if nearest := max(cues, default=None):
-        return nearest[1]
-    digits = sum(char.isdigit() for char in text[start:end])
-    if digits <= 15 and digits != 13 and (_PHONE_LIKE.match(text, start) or digits in (10, 11)):
+    for token in reversed([t for t in reading.items if t.cue & _TYPING and start - 30 <= t.end <= start]):
+        return next(entity for cue, entity in _TYPES if token.cue & cue)
+    digits = sum(char.isdigit() for char in reading.text[start:end])
+    if digits <= 15 and digits != 13 and (_PHONE_LIKE.match(reading.text, start) or digits in (10, 11)):
         return "PHONE_NUMBER"
     return "NATIONAL_ID"
+
+
+def _is_counted(tokens: list[Token], index: int) -> bool:
+    """Whether a number counts something: "2 months"."""
+    return index + 1 < len(tokens) and tokens[index + 1].gap <= NEAR and bool(tokens[index + 1].cue & UNIT)
 
 
 class Contacts(Finder):
@@ -81,61 +124,166 @@ class Contacts(Finder):
 
     ENTITIES = ("EMAIL_ADDRESS", "URL", "SOCIAL_HANDLE")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
+        text = reading.text
         if "@" in text:
             yield from ((*match.span(), "EMAIL_ADDRESS") for match in _EMAIL.finditer(text))
             yield from ((*match.span(), "SOCIAL_HANDLE") for match in _HANDLE.finditer(text))
+        if "dot" in text or "DOT" in text or "Dot" in text:
+            yield from ((*match.span(), "EMAIL_ADDRESS") for match in _SPOKEN_EMAIL.finditer(text))
         if "." in text or "//" in text:
             for pattern in (_URL, _DOMAIN):
                 yield from ((*match.span(), "URL") for match in pattern.finditer(text))
 
 
 class Numbers(Finder):
-    """Five or more joined digits, and codes that mix letters and digits."""
+    """Five or more joined digits that are not a sum, a time or years, and codes that mix letters and digits."""
 
-    ENTITIES = (
-        "PHONE_NUMBER",
-        "NATIONAL_ID",
-        "PASSPORT",
-        "BANK_ACCOUNT",
-        "WORK_PERMIT",
-        "VEHICLE_ID",
-        "HOUSE_NUMBER",
-    )
+    ENTITIES = ("PHONE_NUMBER", "NATIONAL_ID", "PASSPORT", "BANK_ACCOUNT", "WORK_PERMIT", "VEHICLE_ID", "HOUSE_NUMBER")
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
+        text = reading.text
+        if not any(token.kind == NUMBER for token in reading.items):
+            return
         for match in _JOINED.finditer(text):
-            if not _MONEY.fullmatch(match[0]) and not _SHIFT.fullmatch(match[0]):
-                yield *match.span(), _typed(text, *match.span())
-        for match in _NRC.finditer(text):
-            yield *match.span(), "NATIONAL_ID"
-        for match in _SLASHED.finditer(text):
-            if match[0] not in _FRACTIONS:
-                yield *match.span(), "HOUSE_NUMBER"
+            start, end = match.span()
+            if not self._is_harmless(match[0], reading, start, end):
+                kind = _typed(reading, start, end)
+                if letters := _LETTERS_BEFORE.search(text, max(0, start - 5), start):
+                    if letters[0].isupper() or kind != "PHONE_NUMBER" and len(letters[0].rstrip(" -")) <= 2:
+                        start = letters.start()
+                if letters := _LETTER_BEHIND.match(text, end):
+                    end = letters.end()
+                yield start, end, kind
+        if "(" in text:
+            for match in _NRC.finditer(text):
+                yield *match.span(), "NATIONAL_ID"
+        if "/" in text:
+            for match in _SLASHED.finditer(text):
+                if match[0] not in _FRACTIONS:
+                    yield *match.span(), "HOUSE_NUMBER"
         for match in _MIXED.finditer(text):
             token = match[0]
             if not token.isalpha() and not token.isdigit() and self._is_code(token):
-                yield *match.span(), _typed(text, *match.span())
+                yield *match.span(), _typed(reading, *match.span())
+
+    @staticmethod
+    def _is_harmless(number: str, reading: Reading, start: int, end: int) -> bool:
+        if _TIMES.fullmatch(number) or _YEARS.fullmatch(number):
+            return True
+        grouped = bool(_GROUPED.fullmatch(number))
+        if not (grouped or _GROUPED_OTHERWISE.fullmatch(number) or _SUM.fullmatch(number)):
+            return False
+        near = [t for t in reading.items if start - 18 <= t.end <= start or end <= t.start <= end + 14]
+        money = [t for t in near if t.cue & CURRENCY]
+        if any(t.cue & _TYPING and not t.cue & CURRENCY and t.end <= start and t.end >= start - 12 for t in near):
+            return grouped and bool(money)
+        if grouped:
+            return True
+        if not money and reading.text[end : end + 1] not in "฿៛₭₫₹৳¥₱$" and reading.text[start - 1 : start] not in "฿$₹¥₱":
+            return bool(_ROUND.fullmatch(number)) and len(number) <= 6
+        return bool(_ROUND.fullmatch(number) or _GROUPED_OTHERWISE.fullmatch(number) or len(number) <= 6)
 
     @staticmethod
     def _is_code(token: str) -> bool:
         parts = re.split(r"[-/._]", token)
-        mixed = any(
-            not part.isalpha() and not part.isdigit() and not _ORDINARY.fullmatch(part) for part in parts
-        )
+        both = [part for part in parts if not part.isalpha() and not part.isdigit()]
+        mixed = any(not _ORDINARY.fullmatch(part) for part in both)
+        mixed |= bool(both) and len(parts) > 1 and sum(map(str.isdigit, token)) >= 4
         return mixed or bool(_LETTERS_THEN_NUMBER.fullmatch(token))
 
 
-class NumericDates(Finder):
-    """Day, month and year in digits. Month names belong to the languages."""
+class SpokenNumbers(Finder):
+    """Five or more digits said one by one, in words or mixed with figures; names spelled letter by letter."""
+
+    ENTITIES = ("PHONE_NUMBER", "PERSON")
+
+    def find(self, reading: Reading) -> Iterator[Found]:
+        """See the class."""
+        yield from self._runs(reading.items, self._is_digit, 5, "PHONE_NUMBER")
+        yield from self._runs(reading.items, self._is_letter, 3, "PERSON")
+
+    @staticmethod
+    def _is_digit(token: Token) -> bool:
+        if token.kind == NUMBER:
+            return len(token.text) <= 3 and token.text.isdigit()
+        return bool(token.cue & DIGIT) or token.text in _MULTIPLES
+
+    @staticmethod
+    def _is_letter(token: Token) -> bool:
+        return token.kind == WORD and len(token.text) == 1
+
+    @staticmethod
+    def _runs(tokens: list[Token], belongs: object, least: int, entity: str) -> Iterator[Found]:
+        run: list[Token] = []
+        for token in [*tokens, None]:
+            if token is not None and belongs(token) and (not run or token.gap <= COMMA):  # type: ignore[operator]
+                run.append(token)
+                continue
+            words = sum(one.kind != NUMBER for one in run)
+            if len(run) >= least and words >= 3:
+                yield run[0].start, run[-1].end, entity
+            run = [token] if token is not None and belongs(token) else []  # type: ignore[operator]
+
+
+class Dates(Finder):
+    """A day in figures, or with the name of its month; a month with a year alone stays."""
 
     ENTITIES = ("DATE_TIME",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
-        return ((*match.span(), "DATE_TIME") for match in _NUMERIC_DATE.finditer(text))
+        for match in _NUMERIC_DATE.finditer(reading.text):
+            yield *match.span(), "DATE_TIME"
+        tokens = reading.items
+        for index, token in enumerate(tokens):
+            if not token.cue & MONTH:
+                continue
+            before = self._number(tokens, index, -1, 2, 31)
+            after = self._number(tokens, index, 1, 2, 2600)
+            first = last = index
+            if before is not None:
+                first = before
+                if after is not None and self._is_year(tokens[after].text):
+                    last = after
+            elif after is not None and self._is_day(tokens[after].text) and not _is_counted(tokens, after):
+                last = after
+                dated = self._number(tokens, index, -1, 2, 2600)
+                first = dated if dated is not None else index
+                year = self._number(tokens, after, 1, 2, 2600)
+                if year is not None and self._is_year(tokens[year].text):
+                    last = year
+            else:
+                continue
+            if first and tokens[first].kind == NUMBER and tokens[first].gap == TOUCHES and tokens[first - 1].kind == WORD:
+                first -= 1  # "ika-7"
+            yield tokens[first].start, tokens[last].end, "DATE_TIME"
+
+    @staticmethod
+    def _number(tokens: list[Token], index: int, step: int, skip: int, largest: int) -> int | None:
+        """The number beside a token, with at most ``skip`` little words between ("of", "de", an ordinal ending)."""
+        at = index + step
+        while 0 <= at < len(tokens) and abs(at - index) <= skip + 1:
+            gap = tokens[at if step > 0 else at + 1].gap
+            token = tokens[at]
+            if gap > COMMA and not (gap == BREAK and token.gap == TOUCHES):
+                return None
+            if token.kind == NUMBER:
+                return at if token.text.isdigit() and int(token.text) <= largest else None
+            if len(token.text) > 8 or token.cue & MONTH:
+                return None
+            at += step
+        return None
+
+    @staticmethod
+    def _is_year(number: str) -> bool:
+        return len(number) == 4 or len(number) == 2
+
+    @staticmethod
+    def _is_day(number: str) -> bool:
+        return len(number) <= 2 and 1 <= int(number) <= 31
 
 
 class Positions(Finder):
@@ -143,11 +291,48 @@ class Positions(Finder):
 
     ENTITIES = ("GPS",)
 
-    def find(self, text: str) -> Iterator[Found]:
+    def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
-        return ((*match.span(), "GPS") for match in _GPS.finditer(text))
+        if "." in reading.text or "°" in reading.text:
+            yield from ((*match.span(), "GPS") for match in _GPS.finditer(reading.text))
+
+
+class Plates(Finder):
+    """Behind a word for a vehicle or its registration: short pieces up to a number."""
+
+    ENTITIES = ("VEHICLE_ID",)
+
+    def find(self, reading: Reading) -> Iterator[Found]:
+        """See the class."""
+        tokens = reading.items
+        for index, token in enumerate(tokens):
+            if token.cue & VESSEL:
+                yield from self._plate(tokens, index + 1)
+
+    @staticmethod
+    def _plate(tokens: list[Token], first: int) -> Iterator[Found]:
+        size = len(tokens)
+        at = first
+        while at < size and at < first + 3 and tokens[at].gap <= COLON and tokens[at].cue & (FUNCTION | VESSEL | PHONE):
+            at += 1
+        first, last = at, -1
+        while at < size and at < first + 6 and tokens[at].gap <= (COLON if at == first else NEAR):
+            token = tokens[at]
+            if token.kind == NUMBER:
+                if _is_counted(tokens, at):
+                    break
+                last = at
+            elif token.cue & (FUNCTION | UNIT) or len(token.text) > 5 and not token.entity:
+                break
+            at += 1
+        if last >= first:
+            # letters behind the number belong to it: "25883 TS"
+            if last + 1 < size and tokens[last + 1].gap <= NEAR and tokens[last + 1].tier >= 3:
+                last += 1
+            yield tokens[first].start, tokens[last].end, "VEHICLE_ID"
 
 
 def recognizers(language: str) -> list[Finder]:
     """The recognisers of this file, for one language."""
-    return [Contacts(language), Numbers(language), NumericDates(language), Positions(language)]
+    kinds = (Contacts, Numbers, SpokenNumbers, Dates, Positions, Plates)
+    return [kind(language) for kind in kinds]

@@ -1,0 +1,111 @@
+"""``chorus bench deidentify``: recall, over-redaction and speed, beside stock Presidio in the same run."""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from streams.bench.scoring import Row, Score, Tally, score
+from streams.recognizers import Redactor, Undecidable, build_redactor
+from streams.recognizers.context.refill import refilled, template_of, unlisted
+
+Spans = list[tuple[int, int]]
+Remove = Callable[[Row], Spans]
+
+
+def ours(redactor: Redactor) -> Remove:
+    """What the redactor removes; a text that it refuses goes whole."""
+
+    def remove(row: Row) -> Spans:
+        try:
+            return [(span.start, span.end) for span in redactor.redact(row["text"], row["lang"]).spans]
+        except Undecidable:
+            return [(0, len(row["text"]))]
+
+    return remove
+
+
+def stock() -> tuple[str, Remove]:
+    """(name of its model, what it removes): Presidio as its documentation begins, English for every text.
+
+    The documentation's ``en_core_web_lg`` where it is installed, else the small model of the same family.
+
+    Raises:
+        ModuleNotFoundError: neither is installed.
+    """
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NlpEngineProvider
+    from presidio_anonymizer import AnonymizerEngine
+    from spacy.util import is_package
+
+    model = next((name for name in ("en_core_web_lg", "en_core_web_sm") if is_package(name)), None)
+    if model is None:
+        raise ModuleNotFoundError("stock Presidio needs a spaCy model")
+    models = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": model}]}
+    analyzer = AnalyzerEngine(nlp_engine=NlpEngineProvider(nlp_configuration=models).create_engine())
+    anonymizer = AnonymizerEngine()
+
+    def remove(row: Row) -> Spans:
+        results = analyzer.analyze(text=row["text"], language="en")
+        anonymizer.anonymize(text=row["text"], analyzer_results=results)
+        return [(result.start, result.end) for result in results]
+
+    return model, remove
+
+
+def scored(rows: Sequence[Row], remove: Remove) -> Score:
+    """Score a de-identifier on annotated messages."""
+    return score(rows, [remove(row) for row in rows])
+
+
+def texts_per_cpu_second(rows: Sequence[Row], removes: Sequence[Remove], rounds: int = 3) -> list[float]:
+    """The median speed of each of several de-identifiers, measured in turn."""
+    speeds: list[list[float]] = [[] for _ in removes]
+    for _ in range(rounds):
+        for number, remove in enumerate(removes):
+            start = time.process_time()
+            for row in rows:
+                remove(row)
+            speeds[number].append(len(rows) / (time.process_time() - start))
+    return [sorted(measured)[rounds // 2] for measured in speeds]
+
+
+def cross_validated(rows: Sequence[dict[str, Any]], others: Sequence[Row], theta: float, seed: int) -> Score:
+    """Train on one half of the templates and test on the other, both ways; every name is one that no list holds.
+
+    ``others``: messages of other templates, which both halves train on, too.
+    """
+    from streams.recognizers.context.train import train
+
+    names = sorted({template_of(row) for row in rows})
+    half = {name: number % 2 for number, name in enumerate(names)}
+    tested: list[Row] = []
+    removed: list[Spans] = []
+    for side in (0, 1):
+        learn = [row for row in rows if half[template_of(row)] == side]
+        rng = random.Random(seed + side)  # noqa: S311
+        test = [refilled(row, rng, unlisted) for row in rows if half[template_of(row)] != side]
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "half.crfsuite"
+            train(build_redactor(context=False), [*learn, *others], [], seed, model)
+            remove = ours(build_redactor(theta=theta, model=model))
+            removed += [remove(row) for row in test]
+        tested += test
+    return score(tested, removed)
+
+
+def table(title: str, columns: Sequence[tuple[str, Score]], kind: str) -> Iterator[str]:
+    """Lines of a Markdown table: recall and over-redaction of each column, by language or label."""
+    tallies: list[dict[str, Tally]] = [getattr(result, kind) for _, result in columns]
+    yield f"| {title} | n | " + " | ".join(f"{name}" for name, _ in columns) + " |"
+    yield "|---|---|" + "---|" * len(columns)
+    for key in sorted(set().union(*tallies)):
+        cells = []
+        for tally in tallies:
+            one = tally.get(key, Tally())
+            over = f" / {one.over_redaction:.3f}" if kind == "languages" else ""
+            cells.append(f"{one.recall:.3f}{over}")
+        number = max(tally.get(key, Tally()).entities for tally in tallies)
+        yield f"| {key} | {number} | " + " | ".join(cells) + " |"

@@ -1,0 +1,218 @@
+"""A text as the recognisers read it: tokens, each with its tier and with what it announces.
+
+It is what Presidio calls the artifacts of an NLP engine, made once for each text and shared by all recognisers of
+its language. No language model: a token is a word of a script with spaces, a listed piece of a script without, a
+number, or a stretch of letters that we cannot read.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from streams.recognizers._lexicon import (
+    BENGALI,
+    DEVANAGARI,
+    DICTIONARY,
+    DOMAIN,
+    FREQUENT,
+    LATIN,
+    STAR,
+    UNKNOWN,
+    UNSPACED,
+    WORD_PATTERN,
+    Lexicon,
+    merged,
+    plain,
+    without_marks,
+)
+from streams.recognizers._pieces import Pieces
+
+WORD, PIECE, NUMBER, FOREIGN = range(4)
+
+# How a token is separated from the one before it.
+TOUCHES, NEAR, COMMA, COLON, BREAK = range(5)
+
+_SCRIPTS = "|".join(f"(?P<{language}>[{letters}]+)" for language, letters in UNSPACED.items())
+_OWN = LATIN + DEVANAGARI + BENGALI + "".join(UNSPACED.values())
+_SIGNS = (
+    "\u00a0-\u00a9\u00ab-\u00b9\u00bb-\u00bf\u00d7\u00f7\u0964\u0965\u0970\u09e4\u09e5\u09f2-\u09fb\u0e2f\u0e3f\u0e46"
+    "\u0e4f\u0e5a\u0e5b\u0eaf\u0ec6\u104a-\u104f\u17d3-\u17db\u2010-\u205f\u20a0-\u20bf\u2190-\u23ff\u2500-\u27ff"
+    "\u2900-\u2bff\u3000-\u3004\u3008-\u301f\u30fb\ufe10-\ufe1f\ufe30-\ufe4f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40"
+    "\uff5b-\uff65\uffe0-\uffe6\ufffd\U0001f000-\U0001faff"
+)
+_TOKEN = re.compile(
+    rf"(?P<word>{WORD_PATTERN})|{_SCRIPTS}|(?P<number>\d+(?:[.,]\d+)*)|(?P<foreign>[^\x00-\x7f{_OWN}{_SIGNS}]+)"
+)
+_ENDS_SENTENCE = re.compile(r"[.!?]\s|[\n;…।॥။៕]|[.!?]$")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+
+
+@dataclass(slots=True)
+class Token:
+    """A piece of text that is judged as a whole; ``entity`` is set once it must go.
+
+    Attributes:
+        text: as it is looked up.
+        kind: `WORD`, `PIECE`, `NUMBER` or `FOREIGN`.
+        tier: how well the word is known.
+        star: names are made of it, too.
+        cue: bits of what it announces; on the last word of a longer cue.
+        gap: how it is separated from the token before it.
+        capital: written with a capital where the language would not.
+    """
+
+    start: int
+    end: int
+    text: str = field(repr=False)
+    kind: int
+    tier: int = DOMAIN
+    star: bool = False
+    cue: int = 0
+    gap: int = BREAK
+    capital: bool = False
+    entity: str | None = None
+
+    @property
+    def namelike(self) -> bool:
+        """Whether the token by itself could well be part of a name."""
+        return self.star or self.capital or self.tier >= UNKNOWN - 1
+
+
+class Reading(NlpArtifacts):  # type: ignore[misc]
+    """The tokens of one text."""
+
+    def __init__(self, text: str, language: str, lexicon: Lexicon, tokens: list[Token]) -> None:
+        """Hold what was read; Presidio's own attributes stay empty."""
+        super().__init__([], [], [], [], None, language)
+        self.text, self.language, self.lexicon = text, language, lexicon
+        self.items, self.is_judged = tokens, False
+
+
+class Reader:
+    """Reads texts of one language, with English and the languages of other scripts beside it."""
+
+    def __init__(self, language: str, pieces: Pieces, endings: tuple[str, ...] = ()) -> None:
+        """``endings``: what the language joins to its words. Nothing is read before the first text."""
+        self._language, self._pieces, self._endings = language, pieces, endings
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The words of the language and of English; the cues of every script besides."""
+        scripts = ("hi", "ne", "bn", *UNSPACED)
+        return merged((self._language, "en"), [one for one in scripts if one != self._language])
+
+    def read(self, text: str) -> Reading:
+        """The tokens of a text, in order."""
+        tokens = list(self._tokens(text))
+        self._mark_capitals(tokens, text)
+        self._mark_cues(tokens)
+        return Reading(text, self._language, self.lexicon, tokens)
+
+    def _tokens(self, text: str) -> Iterator[Token]:
+        words = self.lexicon.words
+        cover = None
+        position = 0
+        for match in _TOKEN.finditer(text):
+            start, end = match.span()
+            gap = _gap(text[position:start]) if position else BREAK
+            position = end
+            kind = match.lastgroup
+            if kind == "word":
+                looked_up = plain(match[0])
+                known = words.get(looked_up)
+                if known is None:
+                    known = _known_otherwise(words, looked_up, self._endings)
+                yield Token(start, end, looked_up, WORD, known % STAR, known >= STAR, 0, gap)
+            elif kind == "number":
+                yield Token(start, end, match[0], NUMBER, gap=gap)
+            elif kind == "foreign":
+                yield Token(start, end, match[0], FOREIGN, UNKNOWN, gap=gap)
+            else:
+                cover = cover or self._pieces.cover(text)
+                for first, last, known in cover.pieces(start, end):
+                    piece = text[first:last]
+                    yield Token(first, last, piece, PIECE, known % STAR, known >= STAR, 0, gap)
+                    gap = TOUCHES
+
+    def _mark_capitals(self, tokens: list[Token], text: str) -> None:
+        """Initial capitals inside sentences that are mostly written small; words all in capitals shout."""
+        sentence: list[Token] = []
+        for token in [*tokens, Token(len(text), len(text), "", WORD)]:
+            if token.kind != WORD:
+                continue
+            if sentence and (token.start == len(text) or _ENDS_SENTENCE.search(text, sentence[-1].end, token.start)):
+                small = sum(text[one.start].islower() for one in sentence)
+                if 2 * small >= len(sentence):
+                    for one in sentence[1:]:
+                        word = text[one.start : one.end]
+                        one.capital = (
+                            word[0].isupper()
+                            and (len(word) == 1 or not word.isupper())
+                            and word not in self.lexicon.capitalised
+                            and word[:2] not in ("I", "I'")
+                        )
+                sentence = []
+            sentence.append(token)
+
+    def _mark_cues(self, tokens: list[Token]) -> None:
+        """Set each token's cue; of a cue of several words only the last gets it, and the others none."""
+        by_first = self.lexicon.cues
+        index, size = 0, len(tokens)
+        while index < size:
+            for phrase, bits in by_first.get(tokens[index].text, ()):
+                last = index + len(phrase) - 1
+                if last >= size:
+                    continue
+                if all(
+                    tokens[index + k].text == phrase[k] and tokens[index + k].gap <= COMMA
+                    for k in range(1, len(phrase))
+                ):
+                    tokens[last].cue |= bits
+                    index = last
+                    break
+            index += 1
+
+
+def _known_otherwise(words: dict[str, int], word: str, endings: tuple[str, ...]) -> int:
+    """The tier of a word that is not listed as it stands: stretched, without marks, or a domain word with an ending."""
+    if word.endswith(("'s", "s'")) and (known := words.get(word[:-2])) is not None:
+        return known
+    squeezed = _STRETCHED.sub(r"\1", word)
+    if squeezed != word:
+        for form in (squeezed, _STRETCHED.sub(r"\1\1", word)):
+            if (known := words.get(form)) is not None:
+                return known
+    if word.endswith(endings):
+        for ending in endings:
+            stem = word[: -len(ending)]
+            if len(stem) >= _STEM and word.endswith(ending) and words.get(stem) in (DOMAIN, FREQUENT):
+                return DICTIONARY
+    return words.get(without_marks(word), UNKNOWN) if not word.isascii() else UNKNOWN
+
+
+_STEM = 3  # letters a word must keep when an ending is taken off
+
+
+def _gap(between: str) -> int:
+    """How far apart two tokens are by what stands between them.
+
+    >>> [_gap(between) for between in ("", "-", " ", ", ", ": ", ". ", " (")]
+    [0, 0, 1, 2, 3, 4, 4]
+    """
+    bare = between.strip(" \t\u00a0")
+    if not bare:
+        return NEAR if between else TOUCHES
+    if bare in _TOUCHING:
+        return TOUCHES if bare == between else NEAR
+    if bare in (",", "、", "،", "/", "\n", "\\"):
+        return COMMA
+    if bare in _COLONS:
+        return COLON
+    return BREAK
+
+
+_TOUCHING = frozenset("-'’.&\u2010\u2011·•+_")
+_COLONS = frozenset((":", "=", "：", "\u201c", '"', "'", ": ", "-:", ".:", "#", "\u17d6", ": \"", "(", "\u300c", "@"))

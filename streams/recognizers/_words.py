@@ -1,0 +1,306 @@
+"""Words that go: unknown ones, and known ones that something speaks for being a name.
+
+Language-independent: what a word is comes from the lists (`_lexicon`), what announces a name from the cues. The rules
+run in order over the tokens of a reading and mark them; each only adds.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from streams.recognizers._finder import Finder, Found
+from streams.recognizers._lexicon import (
+    ADDRESS,
+    ADDRESS_AFTER,
+    COMPANY_HEAD,
+    CONTACT,
+    DICTIONARY,
+    FREQUENT,
+    FUNCTION,
+    INDUSTRY,
+    NAME,
+    NAME_IS,
+    NUMBER_PLACE,
+    ROLE,
+    TITLE,
+    TITLE_AFTER,
+    UNIT,
+    VESSEL,
+    WORKPLACE,
+    WORKPLACE_AFTER,
+)
+from streams.recognizers._reading import COLON, COMMA, FOREIGN, NEAR, NUMBER, PIECE, TOUCHES, WORD, Reading, Token
+
+_ANNOUNCES = NAME_IS | TITLE | ROLE
+_HEADS = TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLACE | TITLE_AFTER | ADDRESS_AFTER
+_GENERIC = INDUSTRY | WORKPLACE_AFTER | WORKPLACE | COMPANY_HEAD
+_SHORT = 12  # letters of a space-delimited chunk that may be one name
+_LONGEST_NAME = 5  # words
+_PARTICLES = frozenset("san santa santo sta sto ban baan wat abu al el dela delos".split())
+"""Little words that belong to the name behind them."""
+
+# Cue, what follows it, and how firmly: a firm cue takes the next word whatever it is.
+_BEFORE = (
+    (NAME_IS, "PERSON", True),
+    (COMPANY_HEAD, "ORGANIZATION", True),
+    (TITLE, "PERSON", False),
+    (ROLE, "PERSON", False),
+    (WORKPLACE, "ORGANIZATION", False),
+    (VESSEL, "VEHICLE_ID", False),
+    (ADDRESS, "LOCATION", False),
+)
+_AFTER = ((TITLE_AFTER, "PERSON"), (WORKPLACE_AFTER, "ORGANIZATION"), (ADDRESS_AFTER, "LOCATION"))
+
+
+def judged(reading: Reading) -> list[Token]:
+    """The tokens of a reading, those that go marked; judged once, whichever recogniser asks first."""
+    if not reading.is_judged:
+        _judge(reading.items)
+        reading.is_judged = True
+    return reading.items
+
+
+def _judge(tokens: list[Token]) -> None:
+    for token in tokens:
+        if token.tier >= NAME:
+            token.entity = "UNKNOWN_WORD"
+        elif token.capital and (token.tier >= FREQUENT or token.star or not token.cue & (_GENERIC | _HEADS)):
+            token.entity = "PERSON"
+    _after_cues(tokens)
+    _before_cues(tokens)
+    _handles(tokens)
+    _beside_removed(tokens)
+    _chunks(tokens)
+    _numbers(tokens)
+
+
+def _after_cues(tokens: list[Token]) -> None:
+    for index, token in enumerate(tokens):
+        if not token.cue:
+            continue
+        for cue, entity, firm in _BEFORE:
+            if token.cue & cue:
+                _take(tokens, index + 1, entity, firm=firm, loose=cue == ROLE or cue == WORKPLACE or cue == VESSEL)
+
+
+def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bool) -> None:
+    """Mark the name that begins at ``first``, if one does.
+
+    ``firm``: the first word goes unless it is a function word. ``loose``: a name only may follow, so a listed word
+    must look like one.
+    """
+    size = len(tokens)
+    at = first
+    skipped = None
+    # "name: Mr U ...": further titles and generic words stand between the cue and the name.
+    while at < size and at < first + 3 and tokens[at].gap <= COLON and not tokens[at].entity:
+        between = tokens[at].cue
+        if not (between & (_GENERIC if entity == "ORGANIZATION" else TITLE | ROLE) and not (firm and at == first and tokens[at].star)):
+            break
+        skipped = tokens[at]
+        at += 1
+    taken = 0
+    while at < size and taken < _LONGEST_NAME:
+        token = tokens[at]
+        if token.gap > (NEAR if taken else COLON) or token.kind == NUMBER:
+            break
+        if token.cue & FUNCTION and token.tier < NAME and not token.capital:
+            break
+        if taken and token.gap and token.kind == PIECE:
+            break  # a second chunk is for `_chunks` to judge
+        if token.cue & _GENERIC and entity == "ORGANIZATION" and not token.star and taken:
+            break
+        first_word = taken == 0
+        namelike = token.namelike or bool(token.entity)
+        if first_word and firm:
+            goes = True
+        elif loose:
+            goes = namelike or token.tier >= DICTIONARY
+        elif first_word:
+            goes = namelike or token.tier >= FREQUENT
+        else:
+            goes = namelike or token.tier >= DICTIONARY
+        if not goes:
+            break
+        if token.entity in (None, "UNKNOWN_WORD") or token.capital:
+            token.entity = entity
+        taken += 1
+        at += 1
+    if not taken and skipped and skipped.star and entity == "PERSON":
+        skipped.entity = entity  # a title that is a name, too, with none behind it
+
+
+def _before_cues(tokens: list[Token]) -> None:
+    for index, token in enumerate(tokens):
+        if not token.cue:
+            continue
+        for cue, entity in _AFTER:
+            if not token.cue & cue or token.entity:
+                continue
+            at, taken = index - 1, 0
+            while at >= 0 and taken < _LONGEST_NAME and tokens[at + 1].gap <= NEAR:
+                near = tokens[at]
+                if near.kind == NUMBER:
+                    break
+                if near.cue & _GENERIC and not near.star and not near.entity and entity == "ORGANIZATION":
+                    at -= 1
+                    continue
+                if near.cue & (FUNCTION | _HEADS) and not near.entity and not near.star:
+                    break
+                if not (near.namelike or near.entity or near.tier >= DICTIONARY):
+                    break
+                if near.entity in (None, "UNKNOWN_WORD"):
+                    near.entity = entity
+                taken += 1
+                at -= 1
+
+
+def _handles(tokens: list[Token]) -> None:
+    """Behind the name of a messenger: what is not an ordinary word, and what touches it."""
+    size = len(tokens)
+    for index, token in enumerate(tokens):
+        if not token.cue & CONTACT:
+            continue
+        at = index + 1
+        while at < size and at <= index + 3 and tokens[at].gap <= COLON and tokens[at].cue & (FUNCTION | CONTACT):
+            at += 1
+        first = at
+        while at < size and at < first + 4 and tokens[at].gap <= (NEAR if at > first else COLON):
+            near = tokens[at]
+            if near.cue & (FUNCTION | CONTACT) and not near.entity:
+                break
+            if near.kind == NUMBER and at == first:
+                break
+            if not (near.entity or near.namelike or near.tier >= FREQUENT or near.kind == NUMBER):
+                break
+            near.entity = "SOCIAL_HANDLE"
+            at += 1
+
+
+def _beside_removed(tokens: list[Token]) -> None:
+    """Words that names are made of, and capitals, beside a removed word; dictionary words between two."""
+    size = len(tokens)
+    for order in (range(1, size), range(size - 2, -1, -1)):
+        step = 1 if order.step > 0 else -1
+        for index in order:
+            token = tokens[index]
+            beside = tokens[index - step]
+            if token.entity or not beside.entity or token.kind == NUMBER:
+                continue
+            gap = token.gap if step > 0 else beside.gap
+            if gap > NEAR or token.cue & FUNCTION or beside.kind == NUMBER:
+                continue
+            if step < 0 and token.text in _PARTICLES:
+                token.entity = beside.entity
+            elif (token.star or token.capital) and (token.star or not token.cue & (_HEADS | _GENERIC)):
+                token.entity = beside.entity
+            elif gap == TOUCHES and token.kind == WORD and token.tier >= FREQUENT:
+                token.entity = beside.entity  # joined by a hyphen
+    for index in range(1, size - 1):
+        token = tokens[index]
+        if (
+            token.tier >= DICTIONARY
+            and not token.entity
+            and tokens[index - 1].entity
+            and tokens[index + 1].entity
+            and token.gap <= NEAR
+            and tokens[index + 1].gap <= NEAR
+        ):
+            token.entity = tokens[index - 1].entity
+
+
+def _stretches(tokens: list[Token]) -> Iterator[list[Token]]:
+    """Pieces with nothing between them."""
+    chunk: list[Token] = []
+    for token in tokens:
+        if token.kind != PIECE or token.gap != TOUCHES:
+            if chunk:
+                yield chunk
+            chunk = []
+        if token.kind == PIECE:
+            chunk.append(token)
+    if chunk:
+        yield chunk
+
+
+def _chunks(tokens: list[Token]) -> None:
+    """In scripts without spaces a space means something: a short chunk partly removed goes whole, and so does a
+    name-like one beside a removed one."""
+    chunks = list(_stretches(tokens))
+    for chunk in chunks:
+        gone = [token for token in chunk if token.entity]
+        short = chunk[-1].end - chunk[0].start <= _SHORT
+        if gone and short and not any(token.cue and not token.entity for token in chunk):
+            for token in chunk:
+                token.entity = token.entity or gone[0].entity
+    for left, right in pairwise(chunks):
+        if right[0].gap != NEAR:
+            continue
+        both = (*left, *right)
+        if all(token.star for token in both) and left[0].start + _SHORT >= left[-1].end and right[0].start + _SHORT >= right[-1].end:
+            for token in both:
+                token.entity = token.entity or "PERSON"
+        for one, other in ((left, right), (right, left)):
+            if not all(token.entity for token in one) or any(token.cue & FUNCTION for token in other):
+                continue
+            size = other[-1].end - other[0].start
+            alike = sum(token.end - token.start for token in other if token.namelike or token.entity)
+            if alike == size or (2 * alike >= size and size <= _SHORT + 4):
+                for token in other:
+                    token.entity = token.entity or one[0].entity
+
+
+def _numbers(tokens: list[Token]) -> None:
+    """Numbers that locate, and numbers that belong to a removed word: "Zqxv 5", "14 Zqxv Road"."""
+    size = len(tokens)
+    for index, token in enumerate(tokens):
+        if token.kind != NUMBER or token.entity:
+            continue
+        before = tokens[index - 1] if index else None
+        after = tokens[index + 1] if index + 1 < size else None
+        counted = after is not None and after.gap <= NEAR and bool(after.cue & UNIT)
+        if before is None:
+            continue
+        lettered = before.kind == WORD and len(before.text) == 1 and index > 1 and token.gap <= NEAR  # "room B 2"
+        head = tokens[index - 2] if lettered else before
+        if head.cue & (NUMBER_PLACE | ADDRESS) and tokens[index - lettered].gap <= COLON and not counted:
+            token.entity = "HOUSE_NUMBER"
+            if lettered:
+                before.entity = "HOUSE_NUMBER"
+        elif before.entity and (before.kind != NUMBER or before.entity == "LOCATION") and token.gap <= NEAR and not counted:
+            token.entity = before.entity
+        elif (
+            after is not None
+            and after.entity in ("LOCATION", "ORGANIZATION", "VEHICLE_ID")
+            and after.gap <= NEAR
+            and token.text.isdigit()
+            and 2 <= len(token.text) <= 4
+        ):
+            token.entity = after.entity
+
+
+def runs(tokens: Iterable[Token]) -> Iterator[Found]:
+    """Spans of the marked tokens, neighbours of one entity joined."""
+    start, end, entity = -1, -1, ""
+    for token in tokens:
+        if token.entity is None:
+            if entity:
+                yield start, end, entity
+            entity = ""
+        elif entity == token.entity and token.gap <= NEAR:
+            end = token.end
+        else:
+            if entity:
+                yield start, end, entity
+            start, end, entity = token.start, token.end, token.entity
+    if entity:
+        yield start, end, entity
+
+
+class Words(Finder):
+    """Every word and piece of a text, judged by tier, cues and neighbours."""
+
+    ENTITIES = ("UNKNOWN_WORD", "PERSON", "ORGANIZATION", "LOCATION", "VEHICLE_ID", "HOUSE_NUMBER", "SOCIAL_HANDLE")
+
+    def find(self, reading: Reading) -> Iterator[Found]:
+        """See the class."""
+        return runs(judged(reading))

@@ -1,0 +1,136 @@
+"""A model of context that may only add removals.
+
+A linear-chain conditional random field (Lafferty et al., 2001; CRFsuite through python-crfsuite) over the tokens of a
+reading. It sees tiers, cues, capitals and neighbours, never the letters of a word that could be a name, so it cannot
+learn names by heart. A token that the rules would keep goes when the model gives it more than `THETA` of not being
+outside an identifier. What `train.py` did to make ``model.crfsuite`` is said in ``CARD.md``.
+"""
+
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pycrfsuite
+
+from streams.recognizers._finder import Finder, Found
+from streams.recognizers._lexicon import CUES, DIGIT, DOMAIN, FUNCTION
+from streams.recognizers._reading import NUMBER, Reading, Token
+from streams.recognizers._words import judged
+
+THETA = 0.1
+"""The dial between recall and readability: a lower value removes more."""
+
+ENTITIES = ("PERSON", "ORGANIZATION", "LOCATION", "VEHICLE_ID", "SOCIAL_HANDLE")
+
+_KINDS = "wpnf"
+_CUE_NAMES = {1 << number: name for number, name in enumerate(CUES)}
+_NAMES_OF: dict[int, list[str]] = {}
+
+
+def _cue_names(bits: int) -> list[str]:
+    names = _NAMES_OF.get(bits)
+    if names is None:
+        names = _NAMES_OF[bits] = [name for bit, name in _CUE_NAMES.items() if bits & bit]
+    return names
+
+
+def _look(token: Token) -> str:
+    """What a token looks like without its letters: kind, tier, star, capital, and whether the rules remove it."""
+    gone = "x" if token.entity else ""
+    return f"{_KINDS[token.kind]}{token.tier}{'*' if token.star else ''}{'^' if token.capital else ''}{gone}"
+
+
+def _size(token: Token) -> str:
+    length = token.end - token.start
+    return "1" if length == 1 else "2" if length == 2 else "3-4" if length <= 4 else "5-8" if length <= 8 else "9"
+
+
+def features(reading: Reading) -> list[list[str]]:
+    """For each token its attributes for the model."""
+    tokens = reading.items
+    language = reading.language
+    looks = [_look(token) for token in tokens]
+    words = [
+        token.text if token.tier == DOMAIN and not token.star and not token.entity and token.kind != NUMBER else looks[i]
+        for i, token in enumerate(tokens)
+    ]
+    last = len(tokens) - 1
+    rows = []
+    announced: list[str] = []  # the cues of the last tokens of this sentence, nearest first
+    for index, token in enumerate(tokens):
+        gap = token.gap
+        after = tokens[index + 1].gap if index < last else 4
+        if gap == 4:
+            announced = []
+        look = looks[index]
+        row = [
+            f"s={look}",
+            f"g={gap}{after}",
+            f"sg={look}{gap}{after}",
+            f"z={_KINDS[token.kind]}{_size(token)}{token.tier}",
+            f"ls={language}{look}",
+        ]
+        if index and gap < 4:
+            row += [f"p={looks[index - 1]}{gap}", f"pw={words[index - 1]}", f"ps={looks[index - 1]}{look}"]
+            row += [f"pc={name}" for name in _cue_names(tokens[index - 1].cue)]
+            row += [f"pcs={name}{look}" for name in _cue_names(tokens[index - 1].cue)]
+            if index > 1 and tokens[index - 1].gap < 4:
+                row.append(f"p2={looks[index - 2]}{looks[index - 1]}")
+                row += [f"p2c={name}" for name in _cue_names(tokens[index - 2].cue)]
+        else:
+            row.append("first")
+        if index < last and after < 4:
+            following = tokens[index + 1]
+            row += [f"n={looks[index + 1]}{after}", f"nw={words[index + 1]}", f"ns={look}{looks[index + 1]}"]
+            row += [f"nc={name}" for name in _cue_names(following.cue)]
+            row += [f"ncs={name}{look}" for name in _cue_names(following.cue)]
+            if index + 1 < last and tokens[index + 2].gap < 4:
+                row.append(f"n2={looks[index + 1]}{looks[index + 2]}")
+                row += [f"n2c={name}" for name in _cue_names(tokens[index + 2].cue)]
+        else:
+            row.append("last")
+        if announced:
+            row += [f"a={announced[0]}", f"as={announced[0]}{look}"]
+        row += [f"c={name}" for name in _cue_names(token.cue)]
+        if token.tier == DOMAIN and not token.entity and token.kind != NUMBER and not token.star:
+            row.append(f"w={token.text}")
+        rows.append(row)
+        if token.cue & ~(FUNCTION | DIGIT):
+            announced = [_cue_names(token.cue & ~FUNCTION)[0], *announced[:1]]
+    return rows
+
+
+class Context(Finder):
+    """What the model would remove beyond the rules."""
+
+    ENTITIES = (*ENTITIES, "UNKNOWN_WORD")
+
+    def __init__(self, language: str, tagger: pycrfsuite.Tagger, theta: float = THETA) -> None:
+        """``theta``: a token goes when the model gives it more than this of belonging to an identifier."""
+        super().__init__(language)
+        self._tagger, self._keeps = tagger, 1 - theta
+
+    def find(self, reading: Reading) -> Iterator[Found]:
+        """See the class."""
+        tokens = judged(reading)
+        undecided = [
+            index
+            for index, token in enumerate(tokens)
+            if not token.entity and token.kind != NUMBER and not (token.cue & (FUNCTION | DIGIT) and not token.star)
+        ]
+        if not undecided:
+            return
+        tagger = self._tagger
+        tagger.set(features(reading))
+        for index in undecided:
+            if tagger.marginal("O", index) < self._keeps:
+                entity = max(ENTITIES, key=lambda label: tagger.marginal(label, index))
+                yield tokens[index].start, tokens[index].end, entity
+
+
+def load_tagger(model: Path | None = None) -> pycrfsuite.Tagger:
+    """The model of this folder, or another."""
+    tagger = pycrfsuite.Tagger()
+    with as_file(files(__name__) / "model.crfsuite") as path:
+        tagger.open(str(model or path))
+    return tagger

@@ -1,0 +1,166 @@
+"""What must hold for any text and any name, whatever the lists say: nothing leaks, nothing crashes, time is bounded."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from streams import recognizers
+from streams.bench.scoring import read_rows, score
+from streams.recognizers import Undecidable, build_redactor
+from streams.recognizers.context.refill import refilled, syllables, template_of, unlisted
+
+CORPUS = Path(__file__).parent / "corpus"
+ROWS = read_rows(CORPUS / "dev.jsonl")
+LANGUAGES = sorted({row["lang"] for row in ROWS})
+FIRST_OF_EACH = list({(row["lang"], template_of(row)): row for row in ROWS}.values())
+NUMBERS = ("PHONE", "NATIONAL_ID", "PASSPORT", "BANK_ACCOUNT", "WORK_PERMIT")
+NATIVE_ZEROS = {"th": "๐", "my": "၀", "km": "០", "lo": "໐", "ne": "०", "hi": "०", "bn": "০"}
+
+
+@pytest.fixture(scope="module")
+def redactor():
+    return build_redactor()
+
+
+def removed(redactor, row):
+    try:
+        return [(span.start, span.end) for span in redactor.redact(row["text"], row["lang"]).spans]
+    except Undecidable:
+        return [(0, len(row["text"]))]
+
+
+def leaks(redactor, rows):
+    spans = [removed(redactor, row) for row in rows]
+    return score(rows, spans).all.leaked, sum(len(row["spans"]) for row in rows)
+
+
+# Of 308 templates with names of random syllables; in scripts without spaces some syllables happen to be words.
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_name_on_no_list_does_not_leak_from_any_template(redactor, seed):
+    rng = random.Random(seed)
+    rows = [refilled(row, rng, unlisted) for row in FIRST_OF_EACH]
+    leaked, entities = leaks(redactor, rows)
+    assert leaked <= 0.01 * entities
+
+
+def an_ordinary_word(rng, label, language, stood):
+    """A word that is on the list, where a name stood, in the language of the text."""
+    pool = sorted(w for w, known in recognizers.own_words(language).items() if known == 0 and len(w) > 4)
+    return rng.choice(pool)
+
+
+NAME_CUES = {
+    "en": "my name is {}.",
+    "es": "me llamo {}.",
+    "id": "nama saya {}.",
+    "tl": "ang pangalan ko ay {}.",
+    "vi": "tôi tên là {}.",
+    "hi": "मेरा नाम {} है",
+    "ne": "मेरो नाम {} हो",
+    "bn": "আমার নাম {}।",
+    "th": "ผมชื่อ{}",
+    "lo": "ຂ້ອຍຊື່ {}",
+    "km": "ខ្ញុំឈ្មោះ {}",
+    "my": "ကျွန်တော့်နာမည် {}",
+    "zh": "我叫{}。",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_ordinary_word_as_a_name_goes_after_the_words_my_name_is(redactor, language):
+    words = recognizers.name_words(language)
+    assert len(words) > 50
+    for word in random.Random(3).sample(words, 50):
+        text = NAME_CUES[language].format(word)
+        assert word not in redactor.redact(text, language).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_a_sentence_that_says_a_name(language):
+    assert language in NAME_CUES
+
+
+def mistyped(rng, label, language, stood):
+    """The same number with one digit changed, so that no checksum holds."""
+    digits = [at for at, char in enumerate(stood) if char.isdigit()]
+    if not digits:
+        return stood
+    at = rng.choice(digits)
+    return stood[:at] + rng.choice([d for d in "0123456789" if d != stood[at]]) + stood[at + 1 :]
+
+
+def in_native_digits(rng, label, language, stood):
+    zero = ord(NATIVE_ZEROS.get(language, "０"))
+    return "".join(chr(zero + int(char)) if char in "0123456789" else char for char in stood)
+
+
+def in_full_width(rng, label, language, stood):
+    return "".join(chr(ord(char) + 0xFEE0) if char in "0123456789" else char for char in stood)
+
+
+def torn_apart(rng, label, language, stood):
+    return "".join(
+        char + (rng.choice((" ", ".", "-", "\n", " - ")) if char.isdigit() and rng.random() < 0.3 else "")
+        for char in stood
+    ).rstrip(" .-\n")
+
+
+@pytest.mark.parametrize("filler", [mistyped, in_native_digits, in_full_width, torn_apart])
+def test_a_number_goes_however_it_is_written(redactor, filler):
+    rng = random.Random(5)
+    rows = []
+    for row in FIRST_OF_EACH:
+        kept = [span for span in row["spans"] if span["label"] in NUMBERS]
+        if kept:
+            filled = refilled(row, rng, filler, NUMBERS)
+            rows.append({**filled, "spans": [s for s in filled["spans"] if s["label"] in NUMBERS]})
+    assert len(rows) > 80
+    assert leaks(redactor, rows)[0] == 0
+
+
+def with_invisible(rng, label, language, stood):
+    at = rng.randrange(1, len(stood)) if len(stood) > 1 else 0
+    return stood[:at] + rng.choice("\u200b\u200d\u2060\u202e\ufeff\u00ad") + stood[at:]
+
+
+def test_an_invisible_character_inside_a_name_does_not_save_it(redactor):
+    rng = random.Random(9)
+    plain = [refilled(row, rng, unlisted) for row in FIRST_OF_EACH]
+    hidden = [refilled(row, rng, with_invisible) for row in plain]
+    spans = [removed(redactor, row) for row in hidden]
+    found = score(hidden, spans).all
+    assert found.leaked <= 0.01 * found.entities
+
+
+@pytest.mark.parametrize("language", ["xx", "fr", "", "und-und", "🙂", "e" * 10_000])
+def test_an_unknown_language_is_removed_whole(redactor, language):
+    with pytest.raises(Undecidable, match="^language$"):
+        redactor.redact("मेरो नाम कमल हो, my name is Kamal", language)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_text_neither_crashes_nor_takes_long(redactor, seed):
+    rng = random.Random(seed)
+    text = rng.randbytes(rng.randrange(4_000)).decode(rng.choice(("latin-1", "utf-8", "utf-16")), "replace")
+    row = {"text": text, "lang": rng.choice(LANGUAGES)}
+    before = time.process_time()
+    for start, end in removed(redactor, row):
+        assert 0 <= start <= end <= len(text)
+    assert time.process_time() - before < 5  # a hang, not a benchmark
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_of_100_kb_is_cut_and_its_end_removed(redactor, language):
+    sentence = next(row["text"] for row in ROWS if row["lang"] == language and row["spans"])
+    text = (sentence + " ") * (100_000 // len(sentence))
+    spans = removed(redactor, {"text": text, "lang": language})
+    assert spans[-1][1] == len(text) and spans[-1][0] <= recognizers.LONGEST
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00" * 50, "a\u0301" * 3000, "(" * 3000, "1" * 7999, "@" * 5000, "ေ" * 3000])
+def test_hostile_texts_are_bounded(redactor, text):
+    before = time.process_time()
+    removed(redactor, {"text": text, "lang": "my"})
+    assert time.process_time() - before < 5  # a hang, not a benchmark

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, event_
 CREATE INDEX IF NOT EXISTS outbox_sent ON outbox (sent, seq);
 CREATE TABLE IF NOT EXISTS report_key (report_uid BLOB, key_ref BLOB,
   PRIMARY KEY (report_uid, key_ref)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT NULL,
+  PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
 """
@@ -62,14 +64,15 @@ class Outbox:
         self._db = open_database(path, _DDL)
 
     def accept(
-        self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
+        self, keys: Sequence[Key], epoch: str, pack: Callable[[int, int, str], tuple[UUID, UUID, Parcel]]
     ) -> list[tuple[UUID, bool]]:
         """Durably accept deliveries in one transaction, which is synced before this returns.
 
         Args:
             keys: one per delivery.
-            pack: called as ``pack(index, revision)`` for each delivery that is new; returns its report uid,
-                its key reference and the parcel to send.
+            epoch: the token epoch of now; a report keeps the one of its first delivery.
+            pack: called as ``pack(index, revision, epoch)`` for each delivery that is new; returns its report
+                uid, its key reference and the parcel to send.
 
         Returns:
             Per delivery, the event id it has now or had before, and whether it is a repeat.
@@ -93,7 +96,7 @@ class Outbox:
                     )
                     or (0,)
                 )[0]
-                report_uid, key_ref, parcel = pack(index, revision)
+                report_uid, key_ref, parcel = pack(index, revision, self._epoch(key, revision, epoch))
                 self._db.execute(
                     "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?)",
                     (key.source, key.native, key.payload, parcel.event_id.bytes, report_uid.bytes, revision),
@@ -172,6 +175,15 @@ class Outbox:
             "INSERT INTO outbox (event_id, topic, key, value, marks) VALUES (?, ?, ?, ?, ?)",
             (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks),
         )
+
+    def _epoch(self, key: Key, revision: int, epoch: str) -> str:
+        if revision == 0:
+            self._db.execute("INSERT INTO first_epoch VALUES (?, ?, ?)", (key.source, key.native, epoch))
+            return epoch
+        row = self._db.one(
+            "SELECT epoch FROM first_epoch WHERE source = ? AND native = ?", key.source, key.native
+        )
+        return row[0] if row else ""  # first told before there were epochs
 
     def _count(self, source: str, outcome: str) -> None:
         self._db.execute(

@@ -388,9 +388,8 @@ def erase(event_id: UUID) -> None:
     if report_uid is None:
         raise click.ClickException("no report of this node has that event id")
     gone = node.keys().erase(outbox.keys_of(report_uid))
-    change = ConsentChange(
-        change_id=uuid4(), report_uid=report_uid, kind="WITHDRAW", requested_at=system_clock()
-    )
+    hour = system_clock().replace(minute=0, second=0, microsecond=0)
+    change = ConsentChange(change_id=uuid4(), report_uid=report_uid, kind="WITHDRAW", requested_at=hour)
     outbox.put(
         Parcel(change.change_id, topics.CONSENT.name, report_uid.bytes, node.codec.encode(change), "consent")
     )

@@ -75,16 +75,16 @@ class Door:
         names = [self._name(d) for d in deliveries]
         keys: dict[str, list[tuple[UUID, bytes]]] = {}
 
-        def pack(index: int, revision: int, epoch: str) -> tuple[UUID, UUID, Parcel]:
+        def pack(index: int, revision: int) -> tuple[UUID, UUID, Parcel]:
             delivery = deliveries[index]
             waiting = keys.setdefault(delivery.source, [])
             if not waiting:
                 waiting += self._keys.add(
                     delivery.source, sum(d.source == delivery.source for d in deliveries)
                 )
-            return self._pack(delivery, names[index], revision, epoch, *bodies[index], *waiting.pop())
+            return self._pack(delivery, names[index], revision, *bodies[index], *waiting.pop())
 
-        answers = self._outbox.accept(names, epoch_of(self._now()), pack)
+        answers = self._outbox.accept(names, pack)
         spare = [ref for left in keys.values() for ref, _ in left]
         if spare:
             self._keys.erase(spare)
@@ -97,15 +97,7 @@ class Door:
         return Key(source, native, payload)
 
     def _pack(
-        self,
-        delivery: Delivery,
-        name: Key,
-        revision: int,
-        epoch: str,
-        schema: str,
-        body: bytes,
-        ref: UUID,
-        key: bytes,
+        self, delivery: Delivery, name: Key, revision: int, schema: str, body: bytes, ref: UUID, key: bytes
     ) -> tuple[UUID, UUID, Parcel]:
         hour = self._now().replace(minute=0, second=0, microsecond=0)  # the envelope is in clear
         event_id = uuid4()
@@ -131,7 +123,7 @@ class Door:
             key_ref=ref,
             nonce=b"",
             sealed=b"",
-            token_epoch=epoch,
+            token_epoch=self._outbox.epoch(name, revision, epoch_of(hour)),
         )
         value = self._codec.encode(seal(report, body, key))
         marks = "case" if wants_case(report) else "count"

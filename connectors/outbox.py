@@ -64,15 +64,14 @@ class Outbox:
         self._db = open_database(path, _DDL)
 
     def accept(
-        self, keys: Sequence[Key], epoch: str, pack: Callable[[int, int, str], tuple[UUID, UUID, Parcel]]
+        self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
     ) -> list[tuple[UUID, bool]]:
         """Durably accept deliveries in one transaction, which is synced before this returns.
 
         Args:
             keys: one per delivery.
-            epoch: the token epoch of now; a report keeps the one of its first delivery.
-            pack: called as ``pack(index, revision, epoch)`` for each delivery that is new; returns its report
-                uid, its key reference and the parcel to send.
+            pack: called as ``pack(index, revision)`` for each delivery that is new; returns its report uid,
+                its key reference and the parcel to send.
 
         Returns:
             Per delivery, the event id it has now or had before, and whether it is a repeat.
@@ -96,7 +95,7 @@ class Outbox:
                     )
                     or (0,)
                 )[0]
-                report_uid, key_ref, parcel = pack(index, revision, self._epoch(key, revision, epoch))
+                report_uid, key_ref, parcel = pack(index, revision)
                 self._db.execute(
                     "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?)",
                     (key.source, key.native, key.payload, parcel.event_id.bytes, report_uid.bytes, revision),
@@ -108,6 +107,20 @@ class Outbox:
                 self._count(key.source, "new")
                 answers.append((parcel.event_id, False))
         return answers
+
+    def epoch(self, key: Key, revision: int, now: str) -> str:
+        """Return the token epoch of a report: ``now`` when it is first told, ever after the one it had then.
+
+        For ``pack``, so that it is kept in the same transaction.
+        """
+        if revision == 0:
+            self._db.execute(
+                "INSERT OR IGNORE INTO first_epoch VALUES (?, ?, ?)", (key.source, key.native, now)
+            )
+        row = self._db.one(
+            "SELECT epoch FROM first_epoch WHERE source = ? AND native = ?", key.source, key.native
+        )
+        return row[0] if row else ""  # first told before there were epochs
 
     def put(self, parcel: Parcel) -> None:
         """Durably add one message that is no report, such as a change of consent."""
@@ -175,15 +188,6 @@ class Outbox:
             "INSERT INTO outbox (event_id, topic, key, value, marks) VALUES (?, ?, ?, ?, ?)",
             (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks),
         )
-
-    def _epoch(self, key: Key, revision: int, epoch: str) -> str:
-        if revision == 0:
-            self._db.execute("INSERT INTO first_epoch VALUES (?, ?, ?)", (key.source, key.native, epoch))
-            return epoch
-        row = self._db.one(
-            "SELECT epoch FROM first_epoch WHERE source = ? AND native = ?", key.source, key.native
-        )
-        return row[0] if row else ""  # first told before there were epochs
 
     def _count(self, source: str, outcome: str) -> None:
         self._db.execute(

@@ -89,7 +89,7 @@ class Codec:
         self._write(out, event)
         data = out.getvalue()
         # The empty padding at the end is one byte, its length 0.
-        return data[:-1] + padding(len(data) - 1) if _is_padded(type(event)) else data
+        return data[:-1] + padding(len(data) - 1) if hasattr(event, "padding") else data
 
     def decode(self, event: type[Event], data: bytes) -> Event:
         """Decode framed bytes into an event of the given class, whatever version wrote them.
@@ -134,7 +134,7 @@ class Codec:
     def _write(self, out: io.BytesIO, event: Any) -> None:
         try:
             value = to_avro(event)
-            if _is_padded(type(event)):
+            if hasattr(event, "padding"):
                 value["padding"] = b""
             fastavro.schemaless_writer(out, self._ours(type(event)), value, strict=True)
         except Exception as error:
@@ -149,11 +149,6 @@ class Codec:
             return _build(event, record)  # type: ignore[no-any-return]
         except Exception as error:
             raise Undecodable(f"not a {event.__name__}: {type(error).__name__}") from None
-
-
-@cache
-def _is_padded(event: type) -> bool:
-    return fields(event)[-1].name == "padding"
 
 
 @cache

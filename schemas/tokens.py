@@ -20,7 +20,6 @@ from uuid import UUID
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-
 Path = Literal["contribution", "case"]
 _FIRST_YEAR = 2026  # there are no reports of before
 

@@ -169,7 +169,9 @@ def _withdraw(app: faust.App, parts: Parts) -> None:
 def _remove(parts: Parts, change: ConsentChange) -> None:
     epochs = epochs_until(parts.now())
     for table, column, path in _WITHDRAWN:
-        sql = f"ALTER TABLE {table} DELETE WHERE {column} IN {{tokens:Array(UUID)}} SETTINGS mutations_sync = 1"
+        sql = (
+            f"ALTER TABLE {table} DELETE WHERE {column} IN {{tokens:Array(UUID)}} SETTINGS mutations_sync = 1"
+        )
         tokens = [str(parts.tokens.report(path, change.report_uid, epoch)) for epoch in epochs]
         parts.store.command(sql, tokens=tokens)
 

@@ -55,7 +55,9 @@ class Releaser:
         hours = {table.name: table.window_hours for table in self._policy.tables}
         while releases := self._journal.unpublished():
             self._sender.send(
-                Message(topics.RELEASES.name, f"{name}/{start}".encode(), payload, _end(start, hours.get(name)))
+                Message(
+                    topics.RELEASES.name, f"{name}/{start}".encode(), payload, _end(start, hours.get(name))
+                )
                 for name, start, payload in releases
             )
             self._journal.published(releases)

@@ -12,6 +12,7 @@ import pytest
 
 from schemas import topics
 from schemas.events import CaseNarrative, CaseReport, ConsentChange, DeadLetter, DeidentifiedReport
+from schemas.tokens import epoch_of
 from streams import agents
 from streams.agents import Parts, TooManyDeadLetters, attach
 from streams.steps.deidentify import Deidentifier
@@ -55,7 +56,12 @@ def db(clickhouse):
 
 
 @pytest.fixture
-def parts(db, tokens, codec):
+def steps():
+    return set()
+
+
+@pytest.fixture
+def parts(db, tokens, codec, steps):
     receiver = Receiver(
         codec,
         Deidentifier(tokens, Register(), "TH", lambda text, language: text),
@@ -63,7 +69,17 @@ def parts(db, tokens, codec):
         lambda letter, data: letter,
     )
     return Parts(
-        receiver, db, SimpleNamespace(look=lambda releases: []), codec, tokens, lambda: NOW, 3, 10, 0.05
+        receiver,
+        db,
+        SimpleNamespace(look=lambda releases: []),
+        codec,
+        tokens,
+        lambda: NOW,
+        poison_limit=3,
+        batch=10,
+        linger_seconds=0.05,
+        shuffle=lambda items: items.reverse(),
+        tightening=lambda: frozenset(steps),
     )
 
 
@@ -120,15 +136,16 @@ def test_every_kind_of_row_fits_its_table(db):
     assert [tuple(n.values()) if isinstance(n, dict) else tuple(n) for n in narratives] == [("1", "<TEXT>")]
 
 
-def test_a_withdrawal_empties_both_paths_and_only_of_that_report(db, parts, tokens):
+@pytest.mark.parametrize("epoch", ["", "2026Q1", epoch_of(NOW)])
+def test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_epoch(db, parts, tokens, epoch):
     gone, stays = uuid4(), uuid4()
     for number, uid in enumerate((gone, stays)):
         row = agents._contribution_row(a_contribution(number), NOW)
-        row |= {"report_token": tokens.uuid("contribution-report", str(uid))}
+        row |= {"report_token": tokens.report("contribution", uid, epoch)}
         db.insert("sealed.contributions", [row], str(number))
         case = {
             "case_id": uuid4(),
-            "case_token": tokens.uuid("case-report", str(uid)),
+            "case_token": tokens.report("case", uid, epoch),
             "received_hour": LANDED,
         }
         db.insert("cases.reports", [case], str(number))
@@ -136,7 +153,7 @@ def test_a_withdrawal_empties_both_paths_and_only_of_that_report(db, parts, toke
         parts, ConsentChange(change_id=uuid4(), report_uid=gone, kind="WITHDRAW", requested_at=NOW)
     )
     assert db.query("SELECT contribution_id FROM sealed.contributions") == [(UUID(int=1),)]
-    assert db.query("SELECT case_token FROM cases.reports") == [(tokens.uuid("case-report", str(stays)),)]
+    assert db.query("SELECT case_token FROM cases.reports") == [(tokens.report("case", stays, epoch),)]
 
 
 def test_what_is_not_ours_on_our_topics_is_named_by_its_place_and_left_out(codec, caplog):

@@ -131,14 +131,14 @@ def test_the_canaries_come_out_nowhere(node, tmp_path):
 
 
 def test_a_dead_letter_of_garbage_is_sealed_and_the_stream_goes_on(node):
-    from connectors.kafka import Sender
+    from connectors.kafka import Message, Sender
 
     token = node.connect("hotline")
     node.start()
     node.wait_until_well()
     sender = Sender(bootstrap_of(node))
     sender.send(
-        [(topics.SEALED.name, b"k", ALL.encode()), (topics.SEALED.name, b"k", b"\0\0\0\0\x01" + ALL.encode())]
+        Message(topics.SEALED.name, b"k", data) for data in (ALL.encode(), b"\0\0\0\0\x01" + ALL.encode())
     )
     outbox = Outbox(node.home / "outbox.db")
     assert httpx.post(f"{node.url}/v1/reports", headers=bearer(token), json={"id": "1"}).status_code == 202

@@ -34,7 +34,9 @@ def epochs_until(at: datetime) -> list[str]:
 
     Who must find a report whose epoch is not at hand, such as a withdrawal, looks under each: four a year.
     """
-    quarters = [f"{year}Q{q}" for year in range(_FIRST_YEAR, at.year + 2) for q in (1, 2, 3, 4)]
+    quarters = [
+        f"{year}Q{q}" for year in range(_FIRST_YEAR, max(at.year, _FIRST_YEAR) + 2) for q in (1, 2, 3, 4)
+    ]
     return ["", *quarters[: quarters.index(epoch_of(at)) + 2]]
 
 

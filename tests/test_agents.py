@@ -11,7 +11,15 @@ import faust
 import pytest
 
 from schemas import topics
-from schemas.events import CaseNarrative, CaseReport, ConsentChange, DeadLetter, DeidentifiedReport
+from schemas.events import (
+    CaseNarrative,
+    CaseReport,
+    ConsentChange,
+    DeadLetter,
+    DeidentifiedReport,
+    RawReportBody,
+    SealedReport,
+)
 from schemas.tokens import epoch_of
 from streams import agents
 from streams.agents import Parts, TooManyDeadLetters, attach
@@ -81,6 +89,39 @@ def parts(db, tokens, codec, steps):
         shuffle=lambda items: items.reverse(),
         tightening=lambda: frozenset(steps),
     )
+
+
+@pytest.fixture
+def a_sealed_report(parts, codec):
+    """Return a function that encodes a report; the receiver of these tests opens it to the same body."""
+    body = RawReportBody(country="TH", admin1="TH-10", indicators=("RID",), severity="HIGH")
+    schema, opened = codec.encode_body(body)
+    object.__setattr__(parts.receiver, "unseal", lambda report: opened)
+
+    def make(report=0, revision=0):
+        return codec.encode(
+            SealedReport(
+                event_id=uuid4(),
+                report_uid=UUID(int=report),
+                revision=revision,
+                op="CREATE",
+                source_id="hotline",
+                connector="api",
+                mapping_id="m/1",
+                received_at=LANDED,
+                verification="STATIC_SECRET",
+                native_id_hmac="n",
+                payload_hmac="p",
+                consent="YES",
+                consent_scopes=("AGGREGATE_STATISTICS",),
+                body_schema=schema,
+                key_ref=uuid4(),
+                nonce=b"",
+                sealed=b"",
+            )
+        )
+
+    return make
 
 
 def test_a_batch_is_named_by_its_places_and_a_digest_of_what_it_holds():
@@ -240,3 +281,23 @@ def test_a_dead_letter_prints_no_bytes():
         sealed=b"abc",
     )
     assert "abc" not in repr(letter)
+
+
+def test_messages_leave_shuffled_but_those_of_one_report_in_their_order(parts, codec, a_sealed_report):
+    sealed = [a_sealed_report(report=n % 2, revision=n // 2) for n in range(6)]
+    sent, _ = fed(parts, topics.SEALED, sealed)
+    told = [codec.decode(DeidentifiedReport, value) for topic, _, value in sent]
+    assert [t for t, *_ in sent] == [topics.DEIDENTIFIED] * 6
+    by_report = {}
+    for contribution in told:
+        by_report.setdefault(contribution.report_token, []).append(contribution.revision)
+    assert list(by_report.values()) == [[0, 1, 2]] * 2
+    # The order was turned round: the second report's lane, which came in second, goes out first.
+    assert told[0].report_token == parts.tokens.report("contribution", UUID(int=1), "")
+
+
+def test_a_contribution_is_coarsened_on_its_way_out(parts, codec, a_sealed_report, steps):
+    steps.add("severity")
+    ((_, _, value),), _ = fed(parts, topics.SEALED, [a_sealed_report()])
+    contribution = codec.decode(DeidentifiedReport, value)
+    assert (contribution.countable, contribution.severity, contribution.region) == (True, "UNKNOWN", "TH-10")

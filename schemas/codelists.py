@@ -51,6 +51,7 @@ def channel_classes() -> dict[str, str]:
     return {row["code"]: row["class"] for row in csv.DictReader(lines)}
 
 
+@cache
 def provinces(country: str) -> tuple[str, ...]:
     """Return the ISO 3166-2 codes of a country's first-level subdivisions, in list order."""
     return tuple(code for code in codes("iso3166_2_selected") if code.startswith(f"{country}-"))

@@ -17,20 +17,20 @@ class UniquenessMonitor:
     ) -> None:
         """Read from ``db``; ``decided`` are the fields the operator has decided to coarsen."""
         self._db, self._now, self._most_alone, self._decided = db, now, most_alone, frozenset(decided)
-        self._hour: datetime | None = None
+        self._monday: datetime | None = None
         self._steps: frozenset[str] = frozenset()
 
     def steps(self) -> frozenset[str]:
-        """Return the fields to coarsen now; looked up anew each hour."""
-        hour = self._now().replace(minute=0, second=0, microsecond=0)
-        if hour != self._hour:
-            self._steps = self._decided | frozenset(self._week(hour).steps)
-            self._hour = hour
+        """Return the fields to coarsen now: what the last whole week asks for, and what is decided."""
+        now = self._now()
+        monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+        if monday != self._monday:
+            self._steps = self._decided | frozenset(self._week(monday).steps)
+            self._monday = monday
         return self._steps
 
-    def _week(self, now: datetime) -> Uniqueness:
-        """Return the figure of the last whole week: the one that was kept, or else a first and only look."""
-        monday = (now - timedelta(days=now.weekday())).replace(hour=0)
+    def _week(self, monday: datetime) -> Uniqueness:
+        """Return the figure as of a Monday: the one that was kept, or else a first and only look."""
         known = kept(self._db, monday.date())
         if known and known[0] == monday.date():
             found = known[1]

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from apache_kafka import broker_or_skip
 from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME, Consumer, TopicPartition
 
 from connectors import sources
@@ -26,23 +27,25 @@ ABOUT_ONE_REPORT = (topics.SEALED, topics.DEIDENTIFIED, topics.CASES, topics.DEA
 REPORTS = 12
 
 
+@pytest.fixture(scope="module", params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def bootstrap(request, tmp_path_factory):
+    """A broker of these tests' own: the topics have their fixed names."""
+    home = tmp_path_factory.mktemp("broker")
+    with EmbeddedBroker(home / "log") if request.param == "embedded" else broker_or_skip(home) as broker:
+        yield broker.bootstrap
+
+
 @pytest.fixture(scope="module")
-def node(clickhouse, tmp_path_factory):
+def node(clickhouse, bootstrap, tmp_path_factory):
     """A node whose clock begins three hours ago, so that windows close when it is set."""
-    home = tmp_path_factory.mktemp("node")
     for table in ("sealed.contributions", "sealed.dead_letters", "cases.reports", "sealed.uniqueness"):
         clickhouse.command(f"TRUNCATE TABLE {table}")
-    with EmbeddedBroker(home / "broker.log") as broker:
-        made = Node(
-            ConnectorSettings(home=home, port=0),
-            StreamSettings(session_seconds=3),
-            broker.bootstrap,
-            broker_forgets=True,
-        )
-        made.at = datetime.now(UTC) - timedelta(hours=3)
-        made.now = lambda: made.at
-        made.db = clickhouse  # chDB allows one engine path per process
-        yield made
+    settings = ConnectorSettings(home=tmp_path_factory.mktemp("node"), port=0)
+    made = Node(settings, StreamSettings(session_seconds=6), bootstrap, broker_forgets=True)
+    made.at = datetime.now(UTC) - timedelta(hours=3)
+    made.now = lambda: made.at
+    made.db = clickhouse  # chDB allows one engine path per process
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -199,7 +199,7 @@ def test_the_operator_decides_on_sector_and_region(db):
     assert monitor(db, decided=("sector",)).steps() == {"sector"}
 
 
-def test_the_figure_is_looked_up_again_each_hour(db):
+def test_a_new_week_is_noticed_without_a_restart(db):
     at = [MONDAY]
     watching = UniquenessMonitor(db, lambda: at[0], 20, ())
     assert watching.steps() == set()

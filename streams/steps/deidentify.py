@@ -126,13 +126,10 @@ class Deidentifier:
 
     def _kept(self, way: "Way", report: SealedReport, body: RawReportBody) -> dict[str, Any]:
         """Return what the rules let through, by field; a dropped field is not even read."""
-        kept = {}
-        for name, rule in FIELD_RULES.items():
-            treatment = rule.counts if way == "counts" else rule.case
-            if treatment.act:
-                values = (getattr(body, field) for field in (name, *treatment.guided_by))
-                kept[name] = treatment.act(self, report.token_epoch, *values)
-        return kept
+        return {
+            name: act(self, report.token_epoch, getattr(body, name), *(getattr(body, g) for g in guides))
+            for name, act, guides in _TREATED[way]
+        }
 
     def _unit(self, workplace: "_Found | None", region: str, source: str) -> tuple[UnitKind, str]:
         if workplace:
@@ -339,6 +336,12 @@ FIELD_RULES: dict[str, Rule] = {
     "staff_refs": Rule(),
     "device_refs": Rule(),
     "unmapped": Rule(),
+}
+
+
+_TREATED: dict[Way, list[tuple[str, Callable[..., Any], tuple[str, ...]]]] = {
+    "counts": [(n, r.counts.act, r.counts.guided_by) for n, r in FIELD_RULES.items() if r.counts.act],
+    "case": [(n, r.case.act, r.case.guided_by) for n, r in FIELD_RULES.items() if r.case.act],
 }
 
 

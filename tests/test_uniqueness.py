@@ -106,12 +106,14 @@ REPORT = DeidentifiedReport(
     region="TH-10",
     sector="C",
     severity="HIGH",
+    severity_basis="CODED",
 )
 
 
 def test_a_coarsened_contribution_keeps_its_unit_and_values_of_the_domain():
     coarse = tightened(REPORT, (*QUIET, *VISIBLE))
     assert (coarse.country, coarse.region, coarse.sector, coarse.severity) == (OTHER, OTHER, OTHER, "UNKNOWN")
+    assert coarse.severity_basis == "UNKNOWN"
     assert (coarse.unit, coarse.unit_kind) == (REPORT.unit, REPORT.unit_kind)
     assert tightened(replace(REPORT, severity="CRITICAL"), QUIET).severity == "CRITICAL"
     assert tightened(REPORT, ()) == REPORT

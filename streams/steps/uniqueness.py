@@ -99,7 +99,10 @@ def tightened(report: DeidentifiedReport, steps: Iterable[str]) -> DeidentifiedR
     """Return the contribution with these fields coarsened; its unit, and so the privacy ledger, stays."""
     if not report.countable:
         return report
-    return replace(report, **_coarsened(report, steps))
+    changes = _coarsened(report, steps)
+    if "severity" in changes:
+        changes["severity_basis"] = "UNKNOWN"  # who said it would tell that it was said
+    return replace(report, **changes)
 
 
 def _coarsened(record: DeidentifiedReport | Remains, names: Iterable[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from schemas.codec import Codec
 from schemas.codelists import codes
 from schemas.consent import wants_case
 from schemas.events import DeadLetter, Op, RawReportBody, SealedReport, Verification
-from schemas.tokens import Tokens
+from schemas.tokens import Tokens, epoch_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,11 @@ class Door:
     def _pack(
         self, delivery: Delivery, name: Key, revision: int, schema: str, body: bytes, ref: UUID, key: bytes
     ) -> tuple[UUID, UUID, Parcel]:
-        now = self._now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as exact as Avro keeps it
+        hour = self._now().replace(minute=0, second=0, microsecond=0)  # the envelope is in clear
         event_id = uuid4()
         uid = self._tokens.uuid("report", delivery.source, name.native.hex())
         if delivery.body is None:
-            return uid, ref, self._pack_dead_letter(delivery, event_id, now, body, ref, key)
+            return uid, ref, self._pack_dead_letter(delivery, event_id, hour, body, ref, key)
         report = SealedReport(
             event_id=event_id,
             report_uid=uid,
@@ -113,7 +112,7 @@ class Door:
             source_id=delivery.source,
             connector=delivery.connector,
             mapping_id=delivery.mapping_id,
-            received_at=now,
+            received_at=hour,
             verification=delivery.verification,
             native_id_hmac=name.native.hex(),
             payload_hmac=name.payload.hex(),
@@ -124,13 +123,14 @@ class Door:
             key_ref=ref,
             nonce=b"",
             sealed=b"",
+            token_epoch=self._outbox.epoch(name, revision, epoch_of(hour)),
         )
         value = self._codec.encode(seal(report, body, key))
         marks = "case" if wants_case(report) else "count"
         return uid, ref, Parcel(event_id, topics.SEALED.name, uid.bytes, value, marks)
 
     def _pack_dead_letter(
-        self, delivery: Delivery, event_id: UUID, now: datetime, body: bytes, ref: UUID, key: bytes
+        self, delivery: Delivery, event_id: UUID, hour: datetime, body: bytes, ref: UUID, key: bytes
     ) -> Parcel:
         letter = DeadLetter(
             dead_letter_id=self._tokens.dead_letter(event_id),
@@ -138,7 +138,7 @@ class Door:
             source_id=delivery.source,
             reason="UNMAPPABLE",
             stage="map",
-            at_hour=now.replace(minute=0, second=0, microsecond=0),
+            at_hour=hour,
             payload="SEALED_BYTES",
             key_ref=ref,
             sealed=b"",

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, event_
 CREATE INDEX IF NOT EXISTS outbox_sent ON outbox (sent, seq);
 CREATE TABLE IF NOT EXISTS report_key (report_uid BLOB, key_ref BLOB,
   PRIMARY KEY (report_uid, key_ref)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT NULL,
+  PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
 """
@@ -105,6 +107,20 @@ class Outbox:
                 self._count(key.source, "new")
                 answers.append((parcel.event_id, False))
         return answers
+
+    def epoch(self, key: Key, revision: int, now: str) -> str:
+        """Return the token epoch of a report: ``now`` when it is first told, ever after the one it had then.
+
+        For ``pack``, so that it is kept in the same transaction.
+        """
+        if revision == 0:
+            self._db.execute(
+                "INSERT OR IGNORE INTO first_epoch VALUES (?, ?, ?)", (key.source, key.native, now)
+            )
+        row = self._db.one(
+            "SELECT epoch FROM first_epoch WHERE source = ? AND native = ?", key.source, key.native
+        )
+        return row[0] if row else ""  # first told before there were epochs
 
     def put(self, parcel: Parcel) -> None:
         """Durably add one message that is no report, such as a change of consent."""

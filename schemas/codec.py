@@ -1,7 +1,8 @@
 """Events to bytes and back: Avro in Confluent framing (magic byte 0, four-byte schema id, body).
 
 Only the typed events of ``schemas.events`` go in and come out. Errors name a reason, never a value:
-fastavro's own messages quote the data they choke on.
+fastavro's own messages quote the data they choke on. An event whose last field is ``padding`` is written as
+long as a size class, so that its length on the wire says little.
 """
 
 import io
@@ -17,6 +18,7 @@ import fastavro
 from fastavro.schema import SchemaParseException
 
 from schemas.registry import FolderRegistry, Registry
+from schemas.sizes import padding
 
 Event = TypeVar("Event")
 _HEAD = struct.Struct(">bI")
@@ -85,7 +87,9 @@ class Codec:
         out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(subject_of(type(event)))))
         out.seek(0, io.SEEK_END)
         self._write(out, event)
-        return out.getvalue()
+        data = out.getvalue()
+        # The empty padding at the end is one byte, its length 0.
+        return data[:-1] + padding(len(data) - 1) if hasattr(event, "padding") else data
 
     def decode(self, event: type[Event], data: bytes) -> Event:
         """Decode framed bytes into an event of the given class, whatever version wrote them.
@@ -129,7 +133,10 @@ class Codec:
 
     def _write(self, out: io.BytesIO, event: Any) -> None:
         try:
-            fastavro.schemaless_writer(out, self._ours(type(event)), to_avro(event), strict=True)
+            value = to_avro(event)
+            if hasattr(event, "padding"):
+                value["padding"] = b""
+            fastavro.schemaless_writer(out, self._ours(type(event)), value, strict=True)
         except Exception as error:
             raise Unencodable(f"{type(event).__name__}: {type(error).__name__}") from None
 

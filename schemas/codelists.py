@@ -44,6 +44,14 @@ def section_of_division() -> dict[str, str]:
     return {row["code"]: row["section"] for row in csv.DictReader(lines)}
 
 
+@cache
+def channel_classes() -> dict[str, str]:
+    """Return ``{channel: its class}``, a code of ``channel_classes``."""
+    lines = (_CODES / "channels.csv").read_text(encoding="utf-8").splitlines()
+    return {row["code"]: row["class"] for row in csv.DictReader(lines)}
+
+
+@cache
 def provinces(country: str) -> tuple[str, ...]:
     """Return the ISO 3166-2 codes of a country's first-level subdivisions, in list order."""
     return tuple(code for code in codes("iso3166_2_selected") if code.startswith(f"{country}-"))

@@ -18,6 +18,10 @@ UnitKind = Literal["UNKNOWN", "WORKPLACE", "REGION_POOL", "SOURCE_POOL"]
 TextStatus = Literal["UNKNOWN", "NONE", "REDACTED", "DROPPED_LANGUAGE", "DROPPED_RESIDUE", "DROPPED_ERROR"]
 ConsentChangeKind = Literal["UNKNOWN", "WITHDRAW", "SCOPES"]
 DeadPayload = Literal["UNKNOWN", "SEALED_REPORT", "SEALED_BYTES"]
+CodeBasis = Literal["UNKNOWN", "CODED", "SUGGESTED", "NONE"]
+SuggestionKind = Literal["UNKNOWN", "INDICATOR", "ISSUE", "SEVERITY"]
+AttachmentKind = Literal["UNKNOWN", "IMAGE", "AUDIO", "VIDEO", "DOCUMENT", "OTHER"]
+SizeClass = Literal["UNKNOWN", "SMALL", "MEDIUM", "LARGE"]
 AlertState = Literal["UNKNOWN", "OPEN", "CLOSED"]
 
 
@@ -28,6 +32,11 @@ STRICT = {"extra": "forbid", "strict": True, "hide_input_in_errors": True}
 def hidden(default: Any = MISSING) -> Any:
     """Make a dataclass field that ``repr`` leaves out."""
     return field(default=default, repr=False)
+
+
+def padding() -> Any:
+    """Make the field the codec fills with zeros when it writes: no part of what an event says."""
+    return field(default=b"", repr=False, compare=False)
 
 
 def hidden_map() -> Any:
@@ -59,6 +68,8 @@ class SealedReport:
     key_ref: UUID
     nonce: bytes = hidden()
     sealed: bytes = hidden()
+    token_epoch: str = ""
+    padding: bytes = padding()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +166,9 @@ class DeidentifiedReport:
     indicators: tuple[str, ...] = hidden(())
     severity: str = hidden("UNKNOWN")
     minor_involved: bool = hidden(False)
+    indicators_basis: CodeBasis = "UNKNOWN"
+    severity_basis: CodeBasis = "UNKNOWN"
+    padding: bytes = padding()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +177,23 @@ class CaseNarrative:
 
     key: str
     text: str = hidden()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuggestedCode:
+    """A code that words suggest, for a human to confirm."""
+
+    kind: SuggestionKind = hidden()
+    code: str = hidden()
+    evidence: str = hidden()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseAttachment:
+    """That the source holds a file: its type and size class only."""
+
+    kind: AttachmentKind = hidden()
+    size_class: SizeClass = hidden()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +220,11 @@ class CaseReport:
     workers_band: str | None = hidden(None)
     text_status: TextStatus = "UNKNOWN"
     narratives: tuple[CaseNarrative, ...] = hidden(())
+    indicators_basis: CodeBasis = "UNKNOWN"
+    severity_basis: CodeBasis = "UNKNOWN"
+    suggested: tuple[SuggestedCode, ...] = hidden(())
+    attachments: tuple[CaseAttachment, ...] = hidden(())
+    padding: bytes = padding()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,6 +255,7 @@ class DeadLetter:
     key_ref: UUID | None = None
     nonce: bytes = hidden(b"")
     sealed: bytes = hidden()
+    padding: bytes = padding()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

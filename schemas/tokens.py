@@ -2,15 +2,51 @@
 
 Each purpose has its own key, derived from one master key with HKDF (RFC 5869), so that a token made for
 the counts cannot be joined with one made for the case path.
+
+Tokens that tell two rows to be of one report or one workplace's case also have a key of their own for each
+epoch, the quarter in which the report first came in: rows of two epochs cannot be joined. A revision keeps its
+report's epoch. The units of the privacy ledger do not rotate: a new token would be a new workplace with a full
+allowance. Nor do names of single events, which join nothing and must be the same after a redelivery.
 """
 
 import hashlib
 import hmac
+import re
+from datetime import datetime
 from functools import cache
+from typing import Literal
 from uuid import UUID
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+Path = Literal["contribution", "case"]
+_FIRST_YEAR = 2026  # there are no reports of before
+
+
+def epoch_of(at: datetime) -> str:
+    """Return the token epoch of a time: its quarter, such as ``2026Q4``."""
+    return f"{at.year}Q{(at.month + 2) // 3}" if at.year >= _FIRST_YEAR else f"{_FIRST_YEAR}Q1"
+
+
+def epochs_until(at: datetime) -> list[str]:
+    """Return every epoch a report may have by ``at``: before there were epochs, "", up to the coming quarter.
+
+    Who must find a report whose epoch is not at hand, such as a withdrawal, looks under each: four a year.
+    """
+    quarters = [
+        f"{year}Q{q}" for year in range(_FIRST_YEAR, max(at.year, _FIRST_YEAR) + 2) for q in (1, 2, 3, 4)
+    ]
+    return ["", *quarters[: quarters.index(epoch_of(at)) + 2]]
+
+
+def _purpose(purpose: str, epoch: str) -> str:
+    """Return the purpose within an epoch; raise ``ValueError`` for what is none: nobody would find its rows."""
+    if not epoch:
+        return purpose
+    if not re.fullmatch(r"20\d\dQ[1-4]", epoch):
+        raise ValueError("not a token epoch")
+    return f"{purpose}@{epoch}"
 
 
 class Tokens:
@@ -41,6 +77,18 @@ class Tokens:
         raw[6] = raw[6] & 0x0F | 0x80
         raw[8] = raw[8] & 0x3F | 0x80
         return UUID(bytes=bytes(raw))
+
+    def report(self, path: Path, report_uid: UUID, epoch: str) -> UUID:
+        """Name a report among the counts or among the cases, over its revisions, under the keys of its epoch."""
+        return self.uuid(_purpose(f"{path}-report", epoch), str(report_uid))
+
+    def case_workplace(self, workplace_id: str, epoch: str) -> str:
+        """Name a workplace among the cases of one epoch, 32 hexadecimal digits."""
+        return self.hex(_purpose("case-workplace", epoch), workplace_id)[:32]
+
+    def unit(self, kind: str, name: str) -> str:
+        """Name a unit of the privacy ledger, for ever, 32 hexadecimal digits."""
+        return self.hex("unit", kind, name)[:32]
 
     def contribution(self, event_id: UUID) -> UUID:
         """Name a report among the counts: the same after every redelivery."""

@@ -7,20 +7,23 @@ An error of the machinery (broker, ClickHouse, disk) is waited out; an error of 
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 import faust
 
 from schemas import topics
 from schemas.codec import Codec, Undecodable
 from schemas.events import Alert, CaseReport, ConsentChange, DeadLetter, DeidentifiedReport, Release
-from schemas.tokens import Tokens
+from schemas.tokens import Path, Tokens, epochs_until
 from schemas.topics import Topic
 from streams.steps.receive import Outcome, Receiver
 from streams.steps.refuse import Coordinates
+from streams.steps.shuffle import shuffled
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,6 +65,8 @@ class Parts:
     poison_limit: int
     batch: int
     linger_seconds: float
+    shuffle: Callable[[list[Any]], None]
+    tightening: Callable[[], frozenset[str]]
 
 
 def attach(app: faust.App, parts: Parts) -> None:
@@ -95,20 +100,21 @@ def _receive(app: faust.App, parts: Parts) -> None:
     async def deidentify(stream: Any) -> None:
         nonlocal in_a_row
         async for events in _batches(stream, parts):
-            messages: list[Message] = []
+            messages: list[tuple[UUID, Message]] = []
             for outcome in await _persist(_receive_all, parts, events):
                 in_a_row = in_a_row + 1 if outcome.dead_letter else 0
                 if in_a_row > parts.poison_limit:
                     await _stop(
                         app, TooManyDeadLetters(f"more than {parts.poison_limit} dead letters in a row")
                     )
-                messages += _messages(parts.codec, outcome)
-            await _deliver(app, messages)
+                messages += ((outcome.report, message) for message in _messages(parts.codec, outcome))
+            await _deliver(app, shuffled(messages, parts.shuffle))
 
 
 def _receive_all(parts: Parts, events: Sequence[Any]) -> list[Outcome]:
-    now = parts.now()
-    return [parts.receiver.receive(event.value, _coordinates(event, now)) for event in events]
+    now, steps = parts.now(), parts.tightening()
+    received = [parts.receiver.receive(event.value, _coordinates(event, now)) for event in events]
+    return [outcome.tightened(steps) for outcome in received]
 
 
 def _messages(codec: Codec, outcome: Outcome) -> Iterable[Message]:
@@ -161,14 +167,18 @@ def _withdraw(app: faust.App, parts: Parts) -> None:
 
 
 def _remove(parts: Parts, change: ConsentChange) -> None:
-    for table, column, purpose in _WITHDRAWN:
-        sql = f"ALTER TABLE {table} DELETE WHERE {column} = {{token:UUID}} SETTINGS mutations_sync = 1"
-        parts.store.command(sql, token=str(parts.tokens.uuid(purpose, str(change.report_uid))))
+    epochs = epochs_until(parts.now())
+    for table, column, path in _WITHDRAWN:
+        sql = (
+            f"ALTER TABLE {table} DELETE WHERE {column} IN {{tokens:Array(UUID)}} SETTINGS mutations_sync = 1"
+        )
+        tokens = [str(parts.tokens.report(path, change.report_uid, epoch)) for epoch in epochs]
+        parts.store.command(sql, tokens=tokens)
 
 
-_WITHDRAWN = (
-    ("sealed.contributions", "report_token", "contribution-report"),
-    ("cases.reports", "case_token", "case-report"),
+_WITHDRAWN: tuple[tuple[str, str, Path], ...] = (
+    ("sealed.contributions", "report_token", "contribution"),
+    ("cases.reports", "case_token", "case"),
 )
 
 
@@ -228,7 +238,11 @@ async def _deliver(app: faust.App, messages: Sequence[Message]) -> None:
     pause = 0.1
     while True:
         try:
-            sent = [await channel(app, topic).send(key=key, value=value) for topic, key, value in messages]
+            hour = time.time() // 3600 * 3600  # nothing finer; the host's clock, see connectors/kafka.py
+            sent = [
+                await channel(app, topic).send(key=key, value=value, timestamp=hour)
+                for topic, key, value in messages
+            ]
             await asyncio.gather(*sent)
             return
         except Exception as error:
@@ -248,7 +262,7 @@ async def _stop(app: faust.App, why: Exception) -> None:
 
 
 def _plain_row(event: Any, now: datetime) -> Row:
-    return {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+    return {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name != "padding"}
 
 
 def _contribution_row(event: DeidentifiedReport, now: datetime) -> Row:
@@ -262,7 +276,12 @@ def _case_row(event: CaseReport, now: datetime) -> Row:
         row[name] = row[name] or ""
     for name in ("consent_scopes", "indicators"):
         row[name] = list(row[name])
-    return {**row, "narratives": [(n.key, n.text) for n in event.narratives]}
+    return {
+        **row,
+        "narratives": [(n.key, n.text) for n in event.narratives],
+        "suggested": [(s.kind, s.code, s.evidence) for s in event.suggested],
+        "attachments": [(a.kind, a.size_class) for a in event.attachments],
+    }
 
 
 def _dead_letter_row(event: DeadLetter, now: datetime) -> Row:

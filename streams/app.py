@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from random import SystemRandom
 from typing import TypeVar
 
 import faust
@@ -50,6 +51,7 @@ from streams.steps.policy import Policy, parse
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Refused
 from streams.steps.register import Register
+from streams.uniqueness import UniquenessMonitor
 from streams.watch import Watcher
 
 _log = logging.getLogger(__name__)
@@ -174,6 +176,7 @@ class Node:
         session = self.stream.session_seconds
         app = faust.App(
             "chorus",
+            broker_client_id="chorus",
             broker=f"kafka://{self.bootstrap.replace(',', ';kafka://')}",
             datadir=self.home / "faust",
             web_enabled=False,
@@ -182,6 +185,7 @@ class Node:
             autodiscover=False,
             producer_acks=-1,
             producer_linger=0.005,
+            producer_compression_type=None,  # it would take the padding away again
             producer_max_request_size=topics.LARGEST,
             consumer_auto_offset_reset="earliest",
             broker_session_timeout=session,
@@ -201,6 +205,10 @@ class Node:
             poison_limit=self.stream.poison_limit,
             batch=self.stream.batch,
             linger_seconds=self.stream.linger_seconds,
+            shuffle=SystemRandom().shuffle,
+            tightening=UniquenessMonitor(
+                self.db, self.now, self.stream.max_unique_share, self.stream.coarsened
+            ).steps,
         )
         attach(app, parts)
         return app
@@ -248,7 +256,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     settler = None
     if node.broker_forgets:
         await asyncio.to_thread(_remember, node)
-        settler = Settler(node.outbox, node.db, node.tokens)
+        settler = Settler(node.outbox, node.db, node.tokens, node.now)
     # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
     async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
         if door:

@@ -41,6 +41,8 @@ from streams.steps.explain import explain
 from streams.steps.known import BadGazetteer
 from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
+from streams.steps.uniqueness import CROWD
+from streams.uniqueness import kept
 
 _log = logging.getLogger("streams.cli")
 _USER_ERRORS = (
@@ -360,6 +362,35 @@ def release_status(as_json: bool) -> None:
             click.echo("\t".join(str(value) for value in row.values()))
 
 
+@main.group()
+def privacy() -> None:
+    """Look at what the sealed zone could still give away."""
+
+
+@privacy.command(name="uniqueness", epilog=_example("chorus privacy uniqueness --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def privacy_uniqueness(as_json: bool) -> None:
+    """Say how many contributions stand alone on what is left of them: in bands, looked at once a week.
+
+    Prints the newest figure that the worker has kept; it never counts anew.
+    """
+    node = _node()
+    newest = kept(node.db)
+    if newest is None:
+        click.echo("null" if as_json else "no whole week has been looked at yet")
+        return
+    until, found = newest
+    if as_json:
+        click.echo(json.dumps({"until": f"{until}", **asdict(found), "decided": node.stream.coarsened}))
+        return
+    click.echo(f"four weeks until {until}")
+    click.echo(f"alone: {found.alone}")
+    click.echo(f"in groups of fewer than {CROWD}: {found.small}")
+    click.echo(f"coarsened by themselves: {', '.join(found.steps) or 'none'}")
+    click.echo(f"coarsened by decision: {', '.join(node.stream.coarsened) or 'none'}")
+    click.echo(f"advised (CHORUS_COARSEN): {', '.join(found.advised) or 'none'}")
+
+
 @main.command(epilog=_example("chorus query 'SELECT * FROM released.alerts FINAL'"))
 @click.argument("sql")
 def query(sql: str) -> None:
@@ -402,9 +433,8 @@ def erase(event_id: UUID) -> None:
     if report_uid is None:
         raise click.ClickException("no report of this node has that event id")
     gone = node.keys().erase(outbox.keys_of(report_uid))
-    change = ConsentChange(
-        change_id=uuid4(), report_uid=report_uid, kind="WITHDRAW", requested_at=system_clock()
-    )
+    hour = system_clock().replace(minute=0, second=0, microsecond=0)
+    change = ConsentChange(change_id=uuid4(), report_uid=report_uid, kind="WITHDRAW", requested_at=hour)
     outbox.put(
         Parcel(change.change_id, topics.CONSENT.name, report_uid.bytes, node.codec.encode(change), "consent")
     )

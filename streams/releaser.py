@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from connectors.clickhouse import ClickHouse
-from connectors.kafka import Sender
+from connectors.kafka import Message, Sender
 from schemas import topics
 from streams.journal import Journal
 from streams.steps.admit import Contribution
@@ -52,9 +52,12 @@ class Releaser:
 
     def publish(self) -> None:
         """Send committed releases that the broker has not acknowledged; the same bytes every time."""
+        hours = {table.name: table.window_hours for table in self._policy.tables}
         while releases := self._journal.unpublished():
             self._sender.send(
-                (topics.RELEASES.name, f"{name}/{start}".encode(), payload)
+                Message(
+                    topics.RELEASES.name, f"{name}/{start}".encode(), payload, _end(start, hours.get(name))
+                )
                 for name, start, payload in releases
             )
             self._journal.published(releases)
@@ -85,6 +88,11 @@ class Releaser:
             )
             for hour, i, token, revision, op, unit, sector, region, indicators, minor in rows
         ]
+
+
+def _end(start: int, hours: int | None) -> datetime:
+    """Return the end of a window, which is public; of a table that has left the policy, the day's."""
+    return datetime.fromtimestamp(start, UTC) + timedelta(hours=hours or 24)
 
 
 class ReleaseClock(threading.Thread):

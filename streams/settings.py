@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.settings import ConnectorSettings
-from schemas.settings import load, refuse_unknown, variable, variables
+from schemas.settings import BadSetting, load, refuse_unknown, variable, variables
+from streams.steps.uniqueness import EDGES, VISIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class StreamSettings:
         batch: most events an agent takes at once.
         linger_seconds: longest an agent waits to fill a batch.
         session_seconds: Kafka session and rebalance timeout of the workers.
+        max_unique_share: most contributions that may stand alone, percent, before their severity and then their
+            country are coarsened: 5, 20 or 50; 100 coarsens nothing.
+        coarsen: fields of contributions to coarsen in any case: ``sector``, ``region`` or both, by a comma.
     """
 
     country: str = "TH"
@@ -30,6 +34,24 @@ class StreamSettings:
     batch: int = 200
     linger_seconds: float = 0.1
     session_seconds: int = 10
+    max_unique_share: int = 20
+    coarsen: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no choice.
+
+        Raises:
+            BadSetting: naming the setting and the choices.
+        """
+        if self.max_unique_share not in (*EDGES, 100):
+            raise BadSetting(f"{variable('max_unique_share')} must be one of {EDGES} or 100")
+        if not set(self.coarsened) <= set(VISIBLE):
+            raise BadSetting(f"{variable('coarsen')} must name fields of {', '.join(VISIBLE)}")
+
+    @property
+    def coarsened(self) -> tuple[str, ...]:
+        """The names in ``coarsen``."""
+        return tuple(name.strip() for name in self.coarsen.split(",") if name.strip())
 
 
 KNOWN_VARIABLES = variables(ConnectorSettings, StreamSettings)

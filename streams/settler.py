@@ -3,34 +3,36 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from connectors.clickhouse import ClickHouse
 from connectors.outbox import Outbox, Row
-from schemas.tokens import Tokens
+from schemas.tokens import Path, Tokens, epochs_until
 
 _log = logging.getLogger(__name__)
 
 
-def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row]) -> list[int]:
+def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) -> list[int]:
     """Return the outbox rows whose every outcome is in ClickHouse."""
     ids = {row.seq: row.parcel.event_id for row in rows}
     counted = _found(db, "sealed.contributions", "contribution_id", ids, tokens.contribution)
     cases = _found(db, "cases.reports", "case_id", ids, tokens.case)
     dead = _found(db, "sealed.dead_letters", "dead_letter_id", ids, tokens.dead_letter)
-    gone = {row.seq for row in rows if row.parcel.marks == "consent" and _is_gone(db, tokens, row)}
+    gone = {row.seq for row in rows if row.parcel.marks == "consent" and _is_gone(db, tokens, row, now)}
     reached = {"count": counted, "case": counted & cases, "dead": dead, "consent": gone}
     return [row.seq for row in rows if row.seq in dead or row.seq in reached[row.parcel.marks]]
 
 
-def _is_gone(db: ClickHouse, tokens: Tokens, row: Row) -> bool:
+def _is_gone(db: ClickHouse, tokens: Tokens, row: Row, now: datetime) -> bool:
     """Tell whether nothing is left of the report a withdrawal names."""
-    report_uid = str(UUID(bytes=row.parcel.key))
-    names = {"contribution": "contribution-report", "case": "case-report"}
+    report_uid, epochs = UUID(bytes=row.parcel.key), epochs_until(now)
+    paths: tuple[Path, ...] = ("contribution", "case")
+    names = {path: [str(tokens.report(path, report_uid, epoch)) for epoch in epochs] for path in paths}
     left = db.query(
-        "SELECT (SELECT count() FROM sealed.contributions WHERE report_token = {contribution:UUID})"
-        " + (SELECT count() FROM cases.reports WHERE case_token = {case:UUID})",
-        **{name: str(tokens.uuid(purpose, report_uid)) for name, purpose in names.items()},
+        "SELECT (SELECT count() FROM sealed.contributions WHERE report_token IN {contribution:Array(UUID)})"
+        " + (SELECT count() FROM cases.reports WHERE case_token IN {case:Array(UUID)})",
+        **names,
     )
     return bool(left[0][0] == 0)
 
@@ -46,10 +48,12 @@ def _found(
 class Settler(threading.Thread):
     """Settles the outbox, a few times a second."""
 
-    def __init__(self, outbox: Callable[[], Outbox], db: ClickHouse, tokens: Tokens) -> None:
-        """Prepare a thread over its own ``outbox``."""
+    def __init__(
+        self, outbox: Callable[[], Outbox], db: ClickHouse, tokens: Tokens, now: Callable[[], datetime]
+    ) -> None:
+        """Prepare a thread over its own ``outbox``; ``now`` returns the time in UTC."""
         super().__init__(name="settler", daemon=True)
-        self._make_outbox, self._db, self._tokens = outbox, db, tokens
+        self._make_outbox, self._db, self._tokens, self._now = outbox, db, tokens, now
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -58,7 +62,7 @@ class Settler(threading.Thread):
         while not self._stopping.wait(0.3):
             try:
                 for rows in _pages(outbox):
-                    outbox.settle(settled(self._db, self._tokens, rows))
+                    outbox.settle(settled(self._db, self._tokens, rows, self._now()))
             except Exception as error:
                 _log.warning("not settled yet: %s", type(error).__name__)
 

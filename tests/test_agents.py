@@ -11,7 +11,16 @@ import faust
 import pytest
 
 from schemas import topics
-from schemas.events import CaseNarrative, CaseReport, ConsentChange, DeadLetter, DeidentifiedReport
+from schemas.events import (
+    CaseNarrative,
+    CaseReport,
+    ConsentChange,
+    DeadLetter,
+    DeidentifiedReport,
+    RawReportBody,
+    SealedReport,
+)
+from schemas.tokens import epoch_of
 from streams import agents
 from streams.agents import Parts, TooManyDeadLetters, attach
 from streams.steps.deidentify import Deidentifier
@@ -55,7 +64,12 @@ def db(clickhouse):
 
 
 @pytest.fixture
-def parts(db, tokens, codec):
+def steps():
+    return set()
+
+
+@pytest.fixture
+def parts(db, tokens, codec, steps):
     receiver = Receiver(
         codec,
         Deidentifier(tokens, Register(), "TH", lambda text, language: text),
@@ -63,8 +77,51 @@ def parts(db, tokens, codec):
         lambda letter, data: letter,
     )
     return Parts(
-        receiver, db, SimpleNamespace(look=lambda releases: []), codec, tokens, lambda: NOW, 3, 10, 0.05
+        receiver,
+        db,
+        SimpleNamespace(look=lambda releases: []),
+        codec,
+        tokens,
+        lambda: NOW,
+        poison_limit=3,
+        batch=10,
+        linger_seconds=0.05,
+        shuffle=lambda items: items.reverse(),
+        tightening=lambda: frozenset(steps),
     )
+
+
+@pytest.fixture
+def a_sealed_report(parts, codec):
+    """Return a function that encodes a report; the receiver of these tests opens it to the same body."""
+    body = RawReportBody(country="TH", admin1="TH-10", indicators=("RID",), severity="HIGH")
+    schema, opened = codec.encode_body(body)
+    object.__setattr__(parts.receiver, "unseal", lambda report: opened)
+
+    def make(report=0, revision=0):
+        return codec.encode(
+            SealedReport(
+                event_id=uuid4(),
+                report_uid=UUID(int=report),
+                revision=revision,
+                op="CREATE",
+                source_id="hotline",
+                connector="api",
+                mapping_id="m/1",
+                received_at=LANDED,
+                verification="STATIC_SECRET",
+                native_id_hmac="n",
+                payload_hmac="p",
+                consent="YES",
+                consent_scopes=("AGGREGATE_STATISTICS",),
+                body_schema=schema,
+                key_ref=uuid4(),
+                nonce=b"",
+                sealed=b"",
+            )
+        )
+
+    return make
 
 
 def test_a_batch_is_named_by_its_places_and_a_digest_of_what_it_holds():
@@ -120,15 +177,16 @@ def test_every_kind_of_row_fits_its_table(db):
     assert [tuple(n.values()) if isinstance(n, dict) else tuple(n) for n in narratives] == [("1", "<TEXT>")]
 
 
-def test_a_withdrawal_empties_both_paths_and_only_of_that_report(db, parts, tokens):
+@pytest.mark.parametrize("epoch", ["", "2026Q1", epoch_of(NOW)])
+def test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_epoch(db, parts, tokens, epoch):
     gone, stays = uuid4(), uuid4()
     for number, uid in enumerate((gone, stays)):
         row = agents._contribution_row(a_contribution(number), NOW)
-        row |= {"report_token": tokens.uuid("contribution-report", str(uid))}
+        row |= {"report_token": tokens.report("contribution", uid, epoch)}
         db.insert("sealed.contributions", [row], str(number))
         case = {
             "case_id": uuid4(),
-            "case_token": tokens.uuid("case-report", str(uid)),
+            "case_token": tokens.report("case", uid, epoch),
             "received_hour": LANDED,
         }
         db.insert("cases.reports", [case], str(number))
@@ -136,7 +194,7 @@ def test_a_withdrawal_empties_both_paths_and_only_of_that_report(db, parts, toke
         parts, ConsentChange(change_id=uuid4(), report_uid=gone, kind="WITHDRAW", requested_at=NOW)
     )
     assert db.query("SELECT contribution_id FROM sealed.contributions") == [(UUID(int=1),)]
-    assert db.query("SELECT case_token FROM cases.reports") == [(tokens.uuid("case-report", str(stays)),)]
+    assert db.query("SELECT case_token FROM cases.reports") == [(tokens.report("case", stays, epoch),)]
 
 
 def test_what_is_not_ours_on_our_topics_is_named_by_its_place_and_left_out(codec, caplog):
@@ -223,3 +281,23 @@ def test_a_dead_letter_prints_no_bytes():
         sealed=b"abc",
     )
     assert "abc" not in repr(letter)
+
+
+def test_messages_leave_shuffled_but_those_of_one_report_in_their_order(parts, codec, a_sealed_report):
+    sealed = [a_sealed_report(report=n % 2, revision=n // 2) for n in range(6)]
+    sent, _ = fed(parts, topics.SEALED, sealed)
+    told = [codec.decode(DeidentifiedReport, value) for topic, _, value in sent]
+    assert [t for t, *_ in sent] == [topics.DEIDENTIFIED] * 6
+    by_report = {}
+    for contribution in told:
+        by_report.setdefault(contribution.report_token, []).append(contribution.revision)
+    assert list(by_report.values()) == [[0, 1, 2]] * 2
+    # The order was turned round: the second report's lane, which came in second, goes out first.
+    assert told[0].report_token == parts.tokens.report("contribution", UUID(int=1), "")
+
+
+def test_a_contribution_is_coarsened_on_its_way_out(parts, codec, a_sealed_report, steps):
+    steps.add("severity")
+    ((_, _, value),), _ = fed(parts, topics.SEALED, [a_sealed_report()])
+    contribution = codec.decode(DeidentifiedReport, value)
+    assert (contribution.countable, contribution.severity, contribution.region) == (True, "UNKNOWN", "TH-10")

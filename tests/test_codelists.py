@@ -6,9 +6,10 @@ from importlib.resources import files
 
 import pytest
 
-from schemas.codelists import codes, provinces, section_of_division
+from schemas.codelists import channel_classes, codes, provinces, section_of_division
 
 LISTS = [
+    "channel_classes",
     "channels",
     "consent_scopes",
     "dead_letter_reasons",
@@ -17,6 +18,7 @@ LISTS = [
     "iso3166_2_selected",
     "isic4_divisions",
     "isic4_sections",
+    "issue_codes",
     "languages_region",
     "reporter_roles",
     "severity",
@@ -55,6 +57,11 @@ def test_thailand_has_77_provinces_and_a_special_city() -> None:
 
 def test_a_country_without_list_has_no_provinces() -> None:
     assert provinces("XX") == ()
+
+
+def test_every_channel_has_a_class_that_exists() -> None:
+    assert channel_classes().keys() == codes("channels").keys()
+    assert set(channel_classes().values()) == codes("channel_classes").keys()
 
 
 def test_a_severity_may_be_unknown() -> None:

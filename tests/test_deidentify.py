@@ -1,14 +1,19 @@
 """De-identification, field by field: a canary in every field, and where it may not turn up."""
 
-from dataclasses import fields, replace
+import io
+import re
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+import fastavro
 import pytest
 
-from schemas.events import Attachment, Narrative, RawReportBody, SealedReport
+from schemas.codelists import codes
+from schemas.events import Attachment, CaseAttachment, Narrative, RawReportBody, SealedReport, SuggestedCode
+from schemas.sizes import size_class
 from streams.recognizers import build_redactor
-from streams.steps.deidentify import FIELD_RULES, Deidentifier, Undecidable
+from streams.steps.deidentify import DROPPED, FIELD_RULES, Deidentifier, Undecidable
 from streams.steps.register import Register
 
 CANARY = "Kanarienvogel"
@@ -92,7 +97,16 @@ CANARIES = {
     "lon": 100.654_321,
     "workers_affected": 98_765,
     "narratives": (Narrative(key=CANARY, text=f"my name is {CANARY}", lang="en"),),
-    "attachments": (Attachment(name=CANARY, source_ref=CANARY),),
+    "attachments": (
+        Attachment(
+            name=f"{CANARY}.jpg",
+            mime=f"image/{CANARY}",
+            bytes=987_654_321,
+            sha256=CANARY,
+            source_ref=CANARY,
+            action=CANARY,
+        ),
+    ),
     "consent": "NO",
     "unmapped": {CANARY: CANARY},
 }
@@ -110,13 +124,46 @@ def test_field_rules_name_every_field_of_a_report_once():
     assert set(FIELD_RULES) == {f.name for f in fields(RawReportBody)}
 
 
-@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.counts == "drop"])
+HOW = ("dropped", "listed", "generalised", "banded", "tokenised", "redacted")
+
+
+@pytest.mark.parametrize("name", FIELD_RULES)
+def test_a_rule_names_one_treatment_for_each_way_and_holds_what_does_it(name):
+    for treatment in (FIELD_RULES[name].counts, FIELD_RULES[name].case):
+        assert treatment.how in HOW
+        assert (treatment.act is None) == (treatment.how == "dropped")
+
+
+class Watched:
+    """A report that remembers which of its fields were read."""
+
+    def __init__(self, body):
+        self.body, self.read = body, set()
+
+    def __getattr__(self, name):
+        self.read.add(name)
+        return getattr(self.body, name)
+
+
+@pytest.mark.parametrize("way", ["counts", "case"])
+def test_what_the_rules_drop_is_not_even_read(deidentifier, way):
+    watched = Watched(
+        replace(BODY, workplace_name="Golden Fish", attachments=(Attachment(mime="text/plain"),))
+    )
+    (deidentifier.contribution if way == "counts" else deidentifier.case)(an_envelope(), watched)
+    treatments = {name: getattr(rule, way) for name, rule in FIELD_RULES.items()}
+    guides = {name for t in treatments.values() for name in t.guided_by}
+    assert watched.read == {name for name, t in treatments.items() if t.how != "dropped"} | guides
+    assert guides == {"language"}
+
+
+@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.counts is DROPPED])
 def test_a_field_dropped_from_the_counts_leaves_the_contribution_as_it_was(deidentifier, name):
     report = an_envelope()
     assert deidentifier.contribution(report, with_canary(name)) == deidentifier.contribution(report, BODY)
 
 
-@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.case == "drop"])
+@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.case is DROPPED])
 def test_a_field_dropped_from_the_case_leaves_the_case_as_it_was(deidentifier, name):
     report = an_envelope()
     assert deidentifier.case(report, with_canary(name)) == deidentifier.case(report, BODY)
@@ -136,6 +183,34 @@ def test_a_canary_in_any_field_is_in_neither_encoded_output(careful, codec, name
         data = codec.encode(event).lower()
         assert CANARY.lower().encode() not in data
         assert b"1999" not in data and b"98765" not in data
+        assert not [number for number in numbers(body) if number in data]
+        assert len(data) == size_class(len(data))
+
+
+def numbers(body):
+    """The numbers of a canary as Avro would write them: days, milliseconds, doubles, counts."""
+    values = [(body.submitted_at, "timestamp"), (body.clock_skew_ms, "long"), (body.occurred_on, "date")]
+    values += [(body.lat, "double"), (body.lon, "double"), (body.workers_affected, "long")]
+    values += [(attachment.bytes, "long") for attachment in body.attachments]
+    return [avro_bytes(value, kind) for value, kind in values if value is not None]
+
+
+def avro_bytes(value, kind):
+    logical = {
+        "timestamp": {"type": "long", "logicalType": "timestamp-millis"},
+        "date": {"type": "int", "logicalType": "date"},
+    }
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, logical.get(kind, kind), value)
+    assert len(out.getvalue()) > 2
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.case is DROPPED])
+def test_how_long_a_dropped_field_is_shows_in_the_length_of_no_message(deidentifier, codec, name):
+    for event in (deidentifier.contribution, deidentifier.case):
+        short, long = (codec.encode(event(an_envelope(), body)) for body in (BODY, with_canary(name)))
+        assert len(short) == len(long)
 
 
 def test_a_report_full_of_canaries_leaves_codes_and_tokens_only(careful, codec):
@@ -144,6 +219,7 @@ def test_a_report_full_of_canaries_leaves_codes_and_tokens_only(careful, codec):
     assert (contribution.country, contribution.region, contribution.sector) == ("OTHER", "OTHER", "OTHER")
     assert (contribution.indicators, contribution.severity) == (("OTHER",), "UNKNOWN")
     assert (case.channel, case.reporter_role, case.severity) == ("OTHER", "UNKNOWN", "UNKNOWN")
+    assert case.attachments == (CaseAttachment(kind="IMAGE", size_class="LARGE"),)
     for event in (contribution, case):
         assert CANARY.encode() not in codec.encode(event) and CANARY not in repr(event)
 
@@ -253,6 +329,35 @@ def test_counts_and_cases_share_no_token(deidentifier):
     assert len(ours) == len(theirs) == 3 and not ours & theirs and not (ours | theirs) & event_ids
 
 
+def test_tokens_of_two_epochs_share_nothing_but_the_unit_of_the_ledger(deidentifier):
+    body = replace(BODY, workplace_name="Golden Fish")
+    told = {}
+    for epoch in ("", "2026Q1", "2026Q2"):
+        envelope = an_envelope(token_epoch=epoch)
+        contribution, case = deidentifier.contribution(envelope, body), deidentifier.case(envelope, body)
+        told[epoch] = (contribution.report_token, case.case_token, case.workplace_token), contribution.unit
+    tokens = [token for rotating, _ in told.values() for token in rotating]
+    assert len(set(tokens)) == len(tokens) == 9
+    assert len({unit for _, unit in told.values()}) == 1
+
+
+def test_two_cases_of_one_workplace_and_epoch_share_its_token(deidentifier):
+    cases = [
+        deidentifier.case(
+            an_envelope(event_id=UUID(int=n), report_uid=UUID(int=n), token_epoch="2026Q1"),
+            replace(BODY, workplace_name=name),
+        )
+        for n, name in enumerate(["Golden Fish", "GOLDEN FISH."])
+    ]
+    assert len({case.workplace_token for case in cases}) == 1
+    assert len({case.case_token for case in cases}) == 2
+
+
+def test_an_epoch_nobody_could_find_again_is_refused(deidentifier):
+    with pytest.raises(ValueError, match="not a token epoch"):
+        deidentifier.contribution(an_envelope(token_epoch=CANARY), BODY)
+
+
 def test_the_case_knows_the_hour_and_nothing_finer(deidentifier):
     assert deidentifier.case(an_envelope(), BODY).received_hour == datetime(2026, 3, 10, 9, tzinfo=UTC)
 
@@ -278,6 +383,51 @@ def test_the_case_knows_the_hour_and_nothing_finer(deidentifier):
 )
 def test_ages_are_banded(deidentifier, age, band):
     assert deidentifier.case(an_envelope(), replace(BODY, age_years=age)).age_band == band
+
+
+@pytest.mark.parametrize(("age", "flag"), [(17, True), (0, True), (18, False), (-1, False), (None, False)])
+def test_a_reporter_under_18_is_a_minor_whatever_the_form_says_of_minors(deidentifier, age, flag):
+    body = replace(BODY, age_years=age, minor_involved=False)
+    assert deidentifier.contribution(an_envelope(), body).minor_involved is flag
+    assert deidentifier.case(an_envelope(), body).urgent is flag
+
+
+@pytest.mark.parametrize(
+    ("channel", "kind"),
+    [
+        ("VOICE_CALL", "VOICE"),
+        ("LINE", "APP"),
+        ("WEB_FORM", "SURVEY"),
+        ("IN_PERSON", "PARTNER"),
+        ("UNKNOWN", "UNKNOWN"),
+        (CANARY, "OTHER"),
+    ],
+)
+def test_the_case_knows_the_class_of_its_channel_only(deidentifier, channel, kind):
+    assert deidentifier.case(an_envelope(), replace(BODY, channel=channel)).channel == kind
+
+
+@pytest.mark.parametrize(
+    ("mime", "size", "kind", "size_of"),
+    [
+        ("image/jpeg", 99_999, "IMAGE", "SMALL"),
+        ("AUDIO/ogg", 100_000, "AUDIO", "MEDIUM"),
+        ("video/mp4", 10_000_000, "VIDEO", "LARGE"),
+        ("application/pdf", None, "DOCUMENT", "UNKNOWN"),
+        ("text/plain", 0, "DOCUMENT", "SMALL"),
+        (f"{CANARY}/image", -1, "OTHER", "UNKNOWN"),
+        (None, 1, "OTHER", "SMALL"),
+    ],
+)
+def test_of_an_attachment_its_type_and_size_class_go_on(deidentifier, mime, size, kind, size_of):
+    body = replace(BODY, attachments=(Attachment(name="a", mime=mime, bytes=size),))
+    (attachment,) = deidentifier.case(an_envelope(), body).attachments
+    assert (attachment.kind, attachment.size_class) == (kind, size_of)
+
+
+def test_how_many_attachments_there_are_does_not_go_on(deidentifier):
+    body = replace(BODY, attachments=tuple(Attachment(mime="image/png", bytes=n) for n in range(7)))
+    assert len(deidentifier.case(an_envelope(), body).attachments) == 1
 
 
 @pytest.mark.parametrize(
@@ -314,3 +464,104 @@ def test_indicators_are_listed_once_each_and_unknown_ones_are_other(deidentifier
 
     assert indicators("ROM", "DEB", "ROM", CANARY, "deb") == ("DEB", "OTHER", "ROM")
     assert indicators() == ("OTHER",)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    kind: str
+    code: str
+    evidence: str
+
+
+HELD = Suggestion("INDICATOR", "RID", "DOCUMENTS_HELD")
+CRITICAL = Suggestion("SEVERITY", "CRITICAL", "CONFINED")
+HIGH = Suggestion("SEVERITY", "HIGH", "DOCUMENTS_HELD")
+UNCODED = replace(BODY, indicators=(), severity="UNKNOWN")
+
+
+@pytest.fixture
+def suggesting(tokens):
+    """Return a de-identifier whose words suggest what is given."""
+
+    def make(*suggestions):
+        return Deidentifier(tokens, REGISTER, "TH", keep_nothing, lambda text, language: suggestions)
+
+    return make
+
+
+def both(deidentifier, body, **changes):
+    report = an_envelope(**changes)
+    return deidentifier.contribution(report, body), deidentifier.case(report, body)
+
+
+def test_codes_of_the_source_count_before_those_of_its_words(suggesting):
+    for event in both(suggesting(HELD, CRITICAL), BODY):
+        assert (event.indicators, event.indicators_basis) == (("DEB",), "CODED")
+        assert (event.severity, event.severity_basis) == ("HIGH", "CODED")
+
+
+@pytest.mark.parametrize("given", [(), (CANARY,)])
+def test_without_listed_codes_the_suggested_ones_count_and_say_so(suggesting, given):
+    for event in both(suggesting(HELD, HIGH, CRITICAL), replace(UNCODED, indicators=given)):
+        assert (event.indicators, event.indicators_basis) == (("RID",), "SUGGESTED")
+        assert (event.severity, event.severity_basis) == ("CRITICAL", "SUGGESTED")
+
+
+def test_without_either_the_indicator_is_other_and_says_so(suggesting):
+    for event in both(suggesting(), UNCODED):
+        assert (event.indicators, event.indicators_basis) == (("OTHER",), "NONE")
+        assert (event.severity, event.severity_basis) == ("UNKNOWN", "NONE")
+
+
+def test_a_case_made_urgent_by_its_words_says_that_it_is_a_suggestion(suggesting):
+    _, case = both(suggesting(CRITICAL), UNCODED)
+    assert case.urgent and case.severity_basis == "SUGGESTED"
+    assert case.suggested == (SuggestedCode(kind="SEVERITY", code="CRITICAL", evidence="CONFINED"),)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Suggestion("INDICATOR", CANARY, "DOCUMENTS_HELD"),
+        Suggestion("INDICATOR", "RID", CANARY),
+        Suggestion("INDICATOR", "RID", "SOMCHAI"),
+        Suggestion(CANARY, "RID", "DOCUMENTS_HELD"),
+        Suggestion("ISSUE", "my passport", "DOCUMENTS_HELD"),
+        Suggestion("SEVERITY", "WORST EVER", "CONFINED"),
+        Suggestion("SEVERITY", "UNKNOWN", "CONFINED"),
+    ],
+)
+def test_what_is_in_no_list_is_no_suggestion_so_no_word_of_the_text_gets_through(suggesting, odd):
+    contribution, case = both(suggesting(odd), UNCODED)
+    assert (contribution.indicators_basis, case.severity_basis, case.suggested) == ("NONE", "NONE", ())
+
+
+def test_every_class_of_evidence_looks_like_a_class():
+    assert all(re.fullmatch(r"[A-Z]+(_[A-Z]+)*", code) for code in codes("issue_codes"))
+
+
+@pytest.mark.parametrize("error", [ValueError(CANARY), RecursionError(), MemoryError(), TypeError()])
+def test_a_suggester_that_fails_suggests_nothing_and_the_report_goes_on(tokens, error):
+    def fail(text, language):
+        raise error
+
+    contribution, case = both(Deidentifier(tokens, REGISTER, "TH", keep_nothing, fail), UNCODED)
+    assert (contribution.countable, contribution.indicators_basis) == (True, "NONE")
+    assert (case.text_status, case.suggested) == ("REDACTED", ())
+
+
+def test_words_of_a_worker_who_did_not_agree_to_be_counted_are_not_read_for_the_counts(tokens):
+    read = []
+    reader = Deidentifier(
+        tokens, REGISTER, "TH", keep_nothing, lambda text, language: read.append(text) or ()
+    )
+    reader.contribution(an_envelope(consent="NO"), BODY)
+    assert not read
+
+
+def test_the_suggester_is_told_the_language_of_each_text(tokens):
+    told = []
+    reader = Deidentifier(tokens, REGISTER, "TH", keep_nothing, lambda text, lang: told.append(lang) or ())
+    texts = (Narrative(key="a", text="x", lang="th"), Narrative(key="b", text="y"))
+    reader.contribution(an_envelope(), replace(BODY, narratives=texts, language="my"))
+    assert told == ["th", "my"]

@@ -110,7 +110,13 @@ def test_randomness_comes_from_opendp_in_the_release_and_from_nothing_else_in_st
         if name.startswith("streams/")
         and any(re.match(r"(random|secrets|numpy\.random)(\.|$)", n) for n in imported(tree))
     }
-    assert users <= {"streams/simulate.py", "streams/demo.py"}  # what they make is synthetic
+    assert users <= {
+        "streams/simulate.py",
+        "streams/demo.py",
+        "streams/app.py",
+    }  # the first two are synthetic
+    # The composition root hands the agents a way to shuffle messages, which no seed can foretell.
+    assert {n for n in imported(TREES["streams/app.py"]) if n.startswith("random")} == {"random.SystemRandom"}
     assert [n for n, tree in TREES.items() if "opendp.prelude" in imported(tree)] == ["streams/steps/draw.py"]
 
 

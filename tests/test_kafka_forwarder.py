@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.broker import EmbeddedBroker, free_port
-from connectors.kafka import Forwarder, Sender, create_topics, wait_until_up
+from connectors.kafka import Forwarder, Message, Sender, create_topics, wait_until_up
 from connectors.outbox import Outbox, Parcel
 from schemas import topics
 from schemas.topics import LARGEST
@@ -143,7 +143,7 @@ def test_a_row_too_large_for_kafka_stays_and_stops_nobody(
 
 
 def test_a_sender_returns_when_everything_is_acknowledged(broker: EmbeddedBroker) -> None:
-    Sender(broker.bootstrap).send((TOPIC, b"key", b"sent %d" % n) for n in range(10))
+    Sender(broker.bootstrap).send(Message(TOPIC, b"key", b"sent %d" % n) for n in range(10))
     assert len(messages(broker.bootstrap, b"sent", 10)) == 10
 
 
@@ -153,7 +153,7 @@ def test_a_broker_that_does_not_answer_is_a_connection_error() -> None:
 
 
 def test_the_broker_keeps_no_message_in_its_log(broker: EmbeddedBroker) -> None:
-    Sender(broker.bootstrap).send([(TOPIC, b"key", b"CANARY")])
+    Sender(broker.bootstrap).send([Message(TOPIC, b"key", b"CANARY")])
     assert b"CANARY" not in broker._log.read_bytes()
 
 

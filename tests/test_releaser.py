@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 import streams.journal
+from connectors.kafka import Message
 from schemas import topics
 from schemas.events import Release
 from streams.journal import Journal
@@ -27,7 +28,7 @@ class Wire:
     """A sender that keeps what it is given; ``down`` makes it fail as Kafka does."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, bytes, bytes]] = []
+        self.sent: list[Message] = []
         self.down = False
         self.failed = threading.Event()
 
@@ -80,7 +81,7 @@ def land(db, at, *, report=None, **columns):
 
 def released(wire, codec, table=HOURLY):
     """Return the total of each released window of a table, in the order of sending."""
-    events = [codec.decode(Release, payload) for _, _, payload in wire.sent]
+    events = [codec.decode(Release, payload) for _, _, payload, _ in wire.sent]
     return [(e.window_start, sum(c.value for c in e.cells)) for e in events if e.table == table.name]
 
 
@@ -89,7 +90,7 @@ def test_a_window_closes_by_the_clock_alone(releaser, db, wire):
     assert releaser.release_due(MIDNIGHT + HOUR + OFFSET - timedelta(microseconds=1)) == 0
     assert releaser.release_due(MIDNIGHT + HOUR + OFFSET) == 1
     assert releaser.release_due(MIDNIGHT + HOUR + OFFSET) == 0
-    assert [(topic, key) for topic, key, _ in wire.sent] == [
+    assert [(topic, key) for topic, key, *_ in wire.sent] == [
         (topics.RELEASES.name, f"national_indicator/{int(MIDNIGHT.timestamp())}".encode())
     ]
 
@@ -188,7 +189,7 @@ def test_a_node_that_begins_within_a_window_releases_it_at_its_end(db, wire, tmp
     begun = Releaser(Journal(tmp_path / "j.db", POLICY, tokens, codec), db, wire, POLICY, lambda: 0)
     begun.release_due(MIDNIGHT + timedelta(minutes=59))
     assert begun.release_due(MIDNIGHT + HOUR + OFFSET) == 1
-    assert [codec.decode(Release, p).window_start for *_, p in wire.sent] == [MIDNIGHT]
+    assert [codec.decode(Release, m.value).window_start for m in wire.sent] == [MIDNIGHT]
 
 
 def test_the_release_clock_waits_errors_out_and_catches_up(releaser, wire):
@@ -201,3 +202,9 @@ def test_the_release_clock_waits_errors_out_and_catches_up(releaser, wire):
         assert clock.ticked.wait_for(lambda: clock.reached, 10)
     clock.stop()
     assert not clock.is_alive() and len(wire.sent) == 2
+
+
+def test_a_release_is_of_the_end_of_its_window_which_is_public(releaser, wire, codec):
+    releaser.release_due(MIDNIGHT + DAY + OFFSET)
+    assert len(wire.sent) == 26
+    assert all(m.at == codec.decode(Release, m.value).window_end for m in wire.sent)

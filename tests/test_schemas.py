@@ -29,6 +29,10 @@ IDS = {
     "dead_letter/1": 6,
     "release/1": 7,
     "alert/1": 8,
+    "sealed_report/2": 9,
+    "deidentified_report/2": 10,
+    "case_report/2": 11,
+    "dead_letter/2": 12,
 }
 PRINTABLE = {"operational", "public"}
 PII = PRINTABLE | {"direct", "quasi", "workplace", "sensitive", "free_text"}

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connectors.seal import Unsealable, seal, unseal
 from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
+from schemas.sizes import size_class
 
 AT = datetime(2026, 3, 13, 12, 34, 56, 789_000, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -54,6 +56,7 @@ CHANGED: dict[str, Any] = {
     "key_ref": UUID(int=9),
     "nonce": bytes(12),
     "sealed": SEALED.sealed[:-1],
+    "token_epoch": "2026Q2",
 }
 
 
@@ -94,7 +97,8 @@ def test_a_nonce_of_another_length_does_not_open(nonce: bytes) -> None:
     refused(replace(SEALED, nonce=nonce))
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(SealedReport)])
+# Not the padding, which says nothing and is written anew each time.
+@pytest.mark.parametrize("name", [f.name for f in fields(SealedReport) if f.name != "padding"])
 def test_nobody_on_the_way_can_change_a_clear_field(name: str) -> None:
     assert getattr(SEALED, name) != CHANGED[name]
     refused(replace(SEALED, **{name: CHANGED[name]}))
@@ -112,3 +116,25 @@ def test_a_dead_letter_is_sealed_like_a_report() -> None:
     sealed = seal(letter, b"CANARY", KEY)
     assert unseal(sealed, KEY) == b"CANARY" and b"CANARY" not in sealed.sealed
     refused(replace(sealed, source_id="another"))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x80", b"CANARY\0\0", bytes(255), bytes(256), bytes(5000)], ids=len)
+def test_the_length_of_what_is_sealed_is_a_size_class_and_comes_off_again(body: bytes) -> None:
+    sealed = seal(REPORT, body, KEY)
+    tag = 16
+    assert len(sealed.sealed) - tag == size_class(len(sealed.sealed) - tag) > len(body)
+    assert unseal(sealed, KEY) == body
+
+
+def sealed_before_there_was_padding(report: SealedReport) -> SealedReport:
+    names = [f.name for f in fields(SealedReport)][:18]
+    clear = "|".join(str(getattr(report, name)) for name in names).encode()
+    return replace(report, nonce=bytes(12), sealed=AESGCM(KEY).encrypt(bytes(12), b"CANARY", clear))
+
+
+def test_what_was_sealed_before_there_was_padding_still_opens() -> None:
+    assert unseal(sealed_before_there_was_padding(REPORT), KEY) == b"CANARY"
+
+
+def test_a_report_sealed_without_an_epoch_cannot_be_given_one() -> None:
+    refused(replace(sealed_before_there_was_padding(REPORT), token_epoch="2026Q4"))

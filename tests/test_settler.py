@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from connectors.outbox import Outbox, Parcel
+from schemas.tokens import epoch_of
 from streams.settler import Settler, settled
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # old rows are removed by ClickHouse
@@ -47,34 +48,34 @@ def buried(db, tokens, row):
 
 
 def test_nothing_settles_that_is_nowhere_to_be_found(db, tokens, outbox):
-    assert settled(db, tokens, held(outbox, "count", "case", "dead")) == []
+    assert settled(db, tokens, held(outbox, "count", "case", "dead"), HOUR) == []
 
 
 def test_a_counted_report_settles_when_its_contribution_is_found(db, tokens, outbox):
     first, second = held(outbox, "count", "count")
     counted(db, tokens, second)
-    assert settled(db, tokens, [first, second]) == [second.seq]
+    assert settled(db, tokens, [first, second], HOUR) == [second.seq]
 
 
 def test_a_report_with_a_case_settles_only_when_both_are_found(db, tokens, outbox):
     (row,) = held(outbox, "case")
     counted(db, tokens, row)
-    assert settled(db, tokens, [row]) == []
+    assert settled(db, tokens, [row], HOUR) == []
     on_the_case_path(db, tokens, row)
-    assert settled(db, tokens, [row]) == [row.seq]
+    assert settled(db, tokens, [row], HOUR) == [row.seq]
 
 
 @pytest.mark.parametrize("mark", ["count", "case", "dead"])
 def test_a_dead_letter_settles_whatever_was_expected(db, tokens, outbox, mark):
     (row,) = held(outbox, mark)
     buried(db, tokens, row)
-    assert settled(db, tokens, [row]) == [row.seq]
+    assert settled(db, tokens, [row], HOUR) == [row.seq]
 
 
 def test_the_settler_empties_the_outbox_as_things_arrive(db, tokens, tmp_path):
     outbox = Outbox(tmp_path / "outbox.db")
     rows = held(outbox, "count", "case", "count")
-    settler = Settler(lambda: Outbox(tmp_path / "outbox.db"), db, tokens)
+    settler = Settler(lambda: Outbox(tmp_path / "outbox.db"), db, tokens, lambda: HOUR)
     settler.start()
     try:
         for row in rows[:2]:
@@ -86,3 +87,21 @@ def test_the_settler_empties_the_outbox_as_things_arrive(db, tokens, tmp_path):
     finally:
         settler.stop()
     assert outbox.unsettled(0, 100) == rows[2:] and not settler.is_alive()
+
+
+def withdrawn(outbox, report_uid):
+    outbox.put(Parcel(uuid4(), "topic", report_uid.bytes, b"value", "consent"))
+    outbox.acknowledge([row.seq for row in outbox.unsent(0, 100)], hold=True)
+    return outbox.unsettled(0, 100)
+
+
+@pytest.mark.parametrize("epoch", ["", "2026Q1", epoch_of(HOUR)])
+def test_a_withdrawal_settles_only_when_nothing_is_left_of_the_report_whatever_its_epoch(
+    db, tokens, outbox, epoch
+):
+    uid = uuid4()
+    (row,) = withdrawn(outbox, uid)
+    insert(db, "cases.reports", "case_token", tokens.report("case", uid, epoch))
+    assert settled(db, tokens, [row], HOUR) == []
+    db.command("TRUNCATE TABLE cases.reports")
+    assert settled(db, tokens, [row], HOUR) == [row.seq]

@@ -4,7 +4,8 @@ Every message has exactly one outcome: a contribution (and perhaps a case), or a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from schemas.codec import Codec
 from schemas.consent import wants_case
@@ -12,6 +13,7 @@ from schemas.events import CaseReport, DeadLetter, DeidentifiedReport, RawReport
 from streams.steps.deidentify import Deidentifier
 from streams.steps.open import open_body, open_envelope
 from streams.steps.refuse import Coordinates, Refused
+from streams.steps.uniqueness import tightened
 
 Unseal = Callable[[SealedReport], bytes]  # raises Refused
 Bury = Callable[[DeadLetter, bytes], DeadLetter]  # seals bytes that are not a sealed report
@@ -24,6 +26,17 @@ class Outcome:
     contribution: DeidentifiedReport | None = None
     case: CaseReport | None = None
     dead_letter: DeadLetter | None = None
+
+    @property
+    def report(self) -> UUID:
+        """What all messages of one report share, over its revisions; a dead letter is one of its own."""
+        if self.contribution:
+            return self.contribution.report_token
+        return self.dead_letter.dead_letter_id if self.dead_letter else UUID(int=0)
+
+    def tightened(self, steps: frozenset[str]) -> "Outcome":
+        """Return the outcome with a coarser contribution; a case is for its holder and stays."""
+        return replace(self, contribution=tightened(self.contribution, steps)) if self.contribution else self
 
 
 @dataclass(frozen=True, slots=True)

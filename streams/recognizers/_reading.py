@@ -15,7 +15,6 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 from streams.recognizers._lexicon import (
     BENGALI,
     DEVANAGARI,
-    DICTIONARY,
     DOMAIN,
     FREQUENT,
     LATIN,
@@ -188,8 +187,8 @@ def _known_otherwise(words: dict[str, int], word: str, endings: tuple[str, ...])
     if word.endswith(endings):
         for ending in endings:
             stem = word[: -len(ending)]
-            if len(stem) >= _STEM and word.endswith(ending) and words.get(stem) in (DOMAIN, FREQUENT):
-                return DICTIONARY
+            if len(stem) >= _STEM and word.endswith(ending) and (known := words.get(stem)) in (DOMAIN, FREQUENT):
+                return known
     return words.get(without_marks(word), UNKNOWN) if not word.isascii() else UNKNOWN
 
 

@@ -146,7 +146,8 @@ def _before_cues(tokens: list[Token]) -> None:
                     continue
                 if near.cue & (FUNCTION | _HEADS) and not near.entity and not near.star:
                     break
-                if not (near.namelike or near.entity or near.tier >= DICTIONARY):
+                firm = cue == TITLE_AFTER and near.kind == WORD and not taken and not near.cue
+                if not (firm or near.namelike or near.entity or near.tier >= DICTIONARY):
                     break
                 if near.entity in (None, "UNKNOWN_WORD"):
                     near.entity = entity

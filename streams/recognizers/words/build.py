@@ -29,6 +29,9 @@ BIG_CITY, TOWN = 300_000, 15_000
 TAIL = 12_000
 """Rank from which wordfreq's lists of the smaller languages are mostly names and foreign words."""
 
+KHMER_PLACES = ("អូរ", "គោក", "ត្រពាំង", "វត្ត", "កំពង់", "បឹង", "ភ្នំ", "ព្រែក", "ស្ទឹង", "ជ្រោយ", "កោះ")
+"""Stream, mound, pond, pagoda, port, lake, hill, canal, river, cape, island: how names of villages begin."""
+
 ABROAD = 1_000
 """Rank before which a word is not taken for a name of another language."""
 
@@ -267,7 +270,11 @@ def khmer(inputs: Inputs) -> Material:
     common = [*sources.khmerthings("words"), *sources.khmerthings("modern")]
     used = rules.used_in_compounds(rules.cleaned(sources.khmer_dictionary(inputs.khmer), "km"))
     # Half of the list's shortest entries are pieces of words and of Bible names: those must be in use.
-    rest = [word for word, n in used.items() if n > 2 or len(word) > 4]
+    rest = [
+        word
+        for word, n in used.items()
+        if (n > 2 or len(word) > 4) and (word in KHMER_PLACES or not word.startswith(KHMER_PLACES))
+    ]
     return Material(
         romanised=_romanised_places("KH"),
         words=common + rest,

@@ -170,6 +170,9 @@ class Reader:
                     for k in range(1, len(phrase))
                 ):
                     tokens[last].cue |= bits
+                    if last > index:  # words of a known phrase, so not of a name
+                        for token in tokens[index : last + 1]:
+                            token.star = False
                     index = last
                     break
             index += 1

@@ -45,7 +45,7 @@ EXAMPLES = {
     "shift 20.00-08.00, break at 5pm, 24/7": "shift 20.00-08.00, break at 5pm, 24/7",
 }
 
-_EMAIL = re.compile(r"[\w.%+'-]{1,64}(?:@|\s@\s|@\s|\s@)(?:[\w-]{1,63}\.\s?){1,4}[^\W\d_]{2,}")
+_EMAIL = re.compile(r"[A-Za-z0-9À-ɏ._%+'-]{1,64}(?:@|\s@\s|@\s|\s@)(?:[\w-]{1,63}\.\s?){1,4}[^\W\d_]{2,}")
 _SPOKEN_EMAIL = re.compile(
     r"[\w.+-]{1,64}(?:\s?[(\[{<]\s?at\s?[)\]}>]\s?|\sat\s|@)[\w-]{1,63}"
     r"(?:(?:\s?[(\[{<]\s?dot\s?[)\]}>]\s?|\sdot\s|\.)[\w-]{1,20}){1,3}|\b\w+(?:\sdot\s\w+)?\sdot\s(?:com|net|org|co)\b",
@@ -58,7 +58,7 @@ _DOMAIN = re.compile(
     r"tw|kr|jp|bd|np|in|id|lk|mx|gt|hn|sv|edu|gov|gob)(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,6}/[!-~]+)",
     re.IGNORECASE,
 )
-_HANDLE = re.compile(r"@\s?[^\s@,;:!?()<>]{1,40}")
+_HANDLE = re.compile(r"@\s?(?:[A-Za-z0-9][A-Za-z0-9_.\-]{0,40}|[^\s@,;:!?()<>，。、；：！？]{1,40})")
 _GPS = re.compile(
     r"(?:\b[NSEW]\s?)?\d{1,3}(?:\.\d+)?\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
     r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"

@@ -137,7 +137,18 @@ class Reader:
                     gap = TOUCHES
 
     def _mark_capitals(self, tokens: list[Token], text: str) -> None:
-        """Initial capitals inside sentences that are mostly written small; words all in capitals shout."""
+        """Initial capitals inside sentences that are mostly written small; words all in capitals shout.
+
+        In a text of another script every word with an initial capital is marked.
+        """
+        if sum(one.kind == PIECE or one.text[0] > "\u08ff" for one in tokens) * 2 > len(tokens):
+            for one in tokens:
+                if one.kind == WORD:
+                    word = text[one.start : one.end]
+                    one.capital = (
+                        word[0].isupper() and not word.isupper() and word not in self.lexicon.capitalised
+                    )
+            return
         sentence: list[Token] = []
         for token in [*tokens, Token(len(text), len(text), "", WORD)]:
             if token.kind != WORD:

@@ -20,6 +20,7 @@ from streams.recognizers._lexicon import (
     NAME,
     NAME_IS,
     NUMBER_PLACE,
+    PHONE,
     ROLE,
     TITLE,
     TITLE_AFTER,
@@ -35,8 +36,14 @@ _HEADS = TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLA
 _GENERIC = INDUSTRY | WORKPLACE_AFTER | WORKPLACE | COMPANY_HEAD
 _SHORT = 12  # letters of a space-delimited chunk that may be one name
 _LONGEST_NAME = 5  # words
-_PARTICLES = frozenset("san santa santo sta sto ban baan wat abu al el dela delos".split())
-"""Little words that belong to the name behind them."""
+_ARTICLES = frozenset("el la los las del de dela delos y e da dos".split())
+_PARTICLES = frozenset(
+    (
+        "san santa santo sta sto ban baan wat abu al el dela delos naw saw nan nang sai mi nai mehm mohd md mohammad mohammed "
+        "muhammad mohamad mst mosammat sk sheikh syed abdul abd siti নো মোঃ মো မိ နော် စော နန်း နန့် စိုင်း စိုင် श्री মোহাম্মদ मोहम्मद मोहम्मद अब्दुल"
+    ).split()
+)
+"""Little words and titles that belong to the name behind them."""
 
 # Cue, what follows it, and how firmly: a firm cue takes the next word whatever it is.
 _BEFORE = (
@@ -103,6 +110,10 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         token = tokens[at]
         if token.gap > (NEAR if taken else COLON) or token.kind == NUMBER:
             break
+        if token.text in _ARTICLES and at + 1 < size and tokens[at + 1].gap == NEAR and tokens[at + 1].namelike:
+            token.entity = entity  # "rancho el porvenir"
+            at += 1
+            continue
         if token.cue & FUNCTION and token.tier < NAME and not token.capital:
             break
         if taken and token.gap and token.kind == PIECE:
@@ -110,8 +121,9 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         if token.cue & _GENERIC and entity == "ORGANIZATION" and not token.star and taken:
             break
         first_word = taken == 0
+        written_on = token.kind == PIECE and token.gap == TOUCHES and entity == "LOCATION" and not token.cue
         namelike = token.namelike or bool(token.entity)
-        if first_word and firm:
+        if first_word and (firm or written_on):
             goes = True
         elif loose:
             goes = namelike or token.tier >= DICTIONARY
@@ -165,6 +177,8 @@ def _handles(tokens: list[Token]) -> None:
         while at < size and at <= index + 3 and tokens[at].gap <= COLON and tokens[at].cue & (FUNCTION | CONTACT):
             at += 1
         first = at
+        for near in _profile(tokens, first) if not token.cue & PHONE else ():
+            near.entity = "SOCIAL_HANDLE"
         while at < size and at < first + 4 and tokens[at].gap <= (NEAR if at > first else COLON):
             near = tokens[at]
             if near.cue & (FUNCTION | CONTACT) and not near.entity:
@@ -175,6 +189,18 @@ def _handles(tokens: list[Token]) -> None:
                 break
             near.entity = "SOCIAL_HANDLE"
             at += 1
+
+
+def _profile(tokens: list[Token], first: int) -> list[Token]:
+    """The few words between the name of a messenger and the next comma: a profile's name may be any words."""
+    found: list[Token] = []
+    for token in tokens[first : first + 5]:
+        if token.gap > (NEAR if found else COLON):
+            return found
+        if token.cue & (FUNCTION | CONTACT) and not token.entity or len(found) == 4:
+            return []
+        found.append(token)
+    return found
 
 
 def _beside_removed(tokens: list[Token]) -> None:
@@ -236,6 +262,8 @@ def _chunks(tokens: list[Token]) -> None:
     for left, right in pairwise(chunks):
         if right[0].gap != NEAR:
             continue
+        if left[-1].entity:
+            _surname(right, left[-1].entity)
         both = (*left, *right)
         if all(token.star for token in both) and left[0].start + _SHORT >= left[-1].end and right[0].start + _SHORT >= right[-1].end:
             for token in both:
@@ -248,6 +276,20 @@ def _chunks(tokens: list[Token]) -> None:
             if alike == size or (2 * alike >= size and size <= _SHORT + 4):
                 for token in other:
                     token.entity = token.entity or one[0].entity
+
+
+def _surname(chunk: list[Token], entity: str) -> None:
+    """What a chunk behind a removed one begins with, if it could be the second half of a name."""
+    head: list[Token] = []
+    for token in chunk:
+        if token.cue and not token.entity and not token.star:
+            break
+        head.append(token)
+    if head and head[-1].end - head[0].start <= _SHORT + 2 and any(
+        token.star or token.entity or token.tier >= DICTIONARY for token in head
+    ):
+        for token in head:
+            token.entity = token.entity or entity
 
 
 def _numbers(tokens: list[Token]) -> None:

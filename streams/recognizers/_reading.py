@@ -153,7 +153,10 @@ class Reader:
         for token in [*tokens, Token(len(text), len(text), "", WORD)]:
             if token.kind != WORD:
                 continue
-            if sentence and (token.start == len(text) or _ENDS_SENTENCE.search(text, sentence[-1].end, token.start)):
+            if sentence and (
+                token.start == len(text)
+                or (token.gap >= COMMA and _ENDS_SENTENCE.search(text, sentence[-1].end, token.start))
+            ):
                 small = sum(text[one.start].islower() for one in sentence)
                 if 2 * small >= len(sentence):
                     for one in sentence[1:]:

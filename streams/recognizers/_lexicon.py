@@ -158,6 +158,9 @@ def own_words(language: str) -> dict[str, int]:
                     words[form] = NAME
                 elif words[form] != DOMAIN:
                     words[form] |= STAR
+    for line in filter(None, map(str.strip, entries(language, "brands"))):
+        for form in {plain(line), without_marks(plain(line))}:
+            words[form] = words.get(form, DICTIONARY) | STAR
     for _, phrase, _ in own_cues(language):
         for word in phrase:  # what a cue says is known; a star it already has stays
             words[word] = words.get(word, 0) & STAR
@@ -190,11 +193,11 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
         for word, known in own_words(language).items():
             if native and (word.isascii() or language in UNSPACED or _IN_LATIN.match(word)):
                 continue
-            before = words.get(word)
-            if before is None or known % STAR < before % STAR:
-                words[word] = known | ((before or 0) & STAR)
-            else:
-                words[word] = before | (known & STAR)
+            before = words.get(word, known)
+            # What is a name in one language is at least starred in the other, unless written down by hand as a word.
+            tiers = sorted((before % STAR, known % STAR))
+            star = STAR if tiers[0] != DOMAIN and tiers[1] == NAME != tiers[0] else 0
+            words[word] = tiers[0] + (before & STAR | known & STAR | star)
         for section, phrase, digit in own_cues(language):
             if native and _IN_LATIN.match(phrase[0]):
                 continue

@@ -46,6 +46,7 @@ _TOKEN = re.compile(
     rf"(?P<word>{WORD_PATTERN})|{_SCRIPTS}|(?P<number>\d+(?:[.,]\d+)*)|(?P<foreign>[^\x00-\x7f{_OWN}{_SIGNS}]+)"
 )
 _ENDS_SENTENCE = re.compile(r"[.!?]\s|[\n;…।॥။៕]|[.!?]$")
+_ITEM = re.compile(r"(?:^|\n|(?<=[\s:;,]))\s*(?:\(?\d{1,2}\s?[.)\u17d4\u104b]|[-•*\u2013])\s+(?=[^\W\d])")
 _STRETCHED = re.compile(r"(.)\1{2,}")
 
 
@@ -61,6 +62,7 @@ class Token:
         cue: bits of what it announces; on the last word of a longer cue.
         gap: how it is separated from the token before it.
         capital: written with a capital where the language would not.
+        heads_item: first word of a list item, behind its number or dash.
     """
 
     start: int
@@ -72,6 +74,7 @@ class Token:
     cue: int = 0
     gap: int = BREAK
     capital: bool = False
+    heads_item: bool = False
     entity: str | None = None
 
     @property
@@ -106,6 +109,7 @@ class Reader:
     def read(self, text: str) -> Reading:
         """The tokens of a text, in order."""
         tokens = list(self._tokens(text))
+        self._mark_items(tokens, text)
         self._mark_capitals(tokens, text)
         self._mark_cues(tokens)
         return Reading(text, self._language, self.lexicon, tokens)
@@ -135,6 +139,12 @@ class Reader:
                     piece = text[first:last]
                     yield Token(first, last, piece, PIECE, known % STAR, known >= STAR, 0, gap)
                     gap = TOUCHES
+
+    @staticmethod
+    def _mark_items(tokens: list[Token], text: str) -> None:
+        starts = {match.end() for match in _ITEM.finditer(text)}
+        for token in tokens if len(starts) > 1 else ():
+            token.heads_item = token.start in starts
 
     def _mark_capitals(self, tokens: list[Token], text: str) -> None:
         """Initial capitals inside sentences that are mostly written small; words all in capitals shout.

@@ -29,7 +29,7 @@ from streams.recognizers._lexicon import (
     WORKPLACE,
     WORKPLACE_AFTER,
 )
-from streams.recognizers._reading import COLON, COMMA, FOREIGN, NEAR, NUMBER, PIECE, TOUCHES, WORD, Reading, Token
+from streams.recognizers._reading import BREAK, COLON, COMMA, FOREIGN, NEAR, NUMBER, PIECE, TOUCHES, WORD, Reading, Token
 
 _ANNOUNCES = NAME_IS | TITLE | ROLE
 _HEADS = TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLACE | TITLE_AFTER | ADDRESS_AFTER
@@ -72,12 +72,30 @@ def _judge(tokens: list[Token]) -> None:
             token.entity = "UNKNOWN_WORD"
         elif token.capital and (token.tier >= FREQUENT or token.star or not token.cue & (_GENERIC | _HEADS)):
             token.entity = "PERSON"
+    _listed_lines(tokens)
     _after_cues(tokens)
     _before_cues(tokens)
     _handles(tokens)
     _beside_removed(tokens)
     _chunks(tokens)
     _numbers(tokens)
+
+
+def _listed_lines(tokens: list[Token]) -> None:
+    """Lines of a list begin with a name: "2. Malee, 29 years"; a list has two such lines or more."""
+    heads = [index for index, token in enumerate(tokens) if token.heads_item]
+    if len(heads) < 2:
+        return
+    for head in heads:
+        name: list[Token] = []
+        for token in tokens[head : head + 5]:
+            if token.gap > (NEAR if name else BREAK) or token.kind == NUMBER or token.cue & FUNCTION:
+                break
+            name.append(token)
+        if len(name) <= 4:
+            for token in name:
+                if not token.cue & (_HEADS | _GENERIC) or token.star:
+                    token.entity = token.entity or "PERSON"
 
 
 def _after_cues(tokens: list[Token]) -> None:

@@ -114,6 +114,27 @@ def _typed(reading: Reading, start: int, end: int) -> str:
     return "NATIONAL_ID"
 
 
+_LINKS = frozenset(("of", "de", "ng", "del"))
+_NUMBER_WORDS = frozenset(
+    (
+        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty hundred thousand first second "
+        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
+        "eighteenth nineteenth twentieth thirtieth and sepuluh sebelas belas puluh ratus ribu seribu seratus diez once doce trece "
+        "catorce quince dieciséis dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintidos veintitrés veintitres "
+        "veinticuatro veinticinco veintiséis veintiseis veintisiete veintiocho veintinueve treinta primero mil dos dalawampu tatlumpu "
+        "kinse disi mười muoi mươi nghìn nghin trăm tram lẻ le linh สิบ ยี่สิบ เอ็ด พัน ร้อย ဆယ် ဆယ့် ရာ ထောင် ដប់ ម្ភៃ សាមសិប ពាន់ រយ ສິບ ຊາວ ພັນ ຮ້ອຍ "
+        "दस ग्यारह बारह तेरह चौदह पंद्रह पन्द्रह सोलह सत्रह अठारह उन्नीस बीस इक्कीस बाईस तेईस चौबीस पच्चीस छब्बीस सत्ताईस अट्ठाईस उनतीस तीस इकतीस हजार सौ "
+        "एघार बाह्र तेह्र चौध पन्ध्र सोह्र सत्र अठार उन्नाइस एक्काइस बाइस तेइस पच्चिस छब्बिस सत्ताइस अठ्ठाइस उनन्तिस एकतीस बत्तीस हजार सय "
+        "দশ এগারো বারো তেরো চৌদ্দ পনেরো ষোলো সতেরো আঠারো উনিশ বিশ একুশ বাইশ তেইশ চব্বিশ পঁচিশ ছাব্বিশ সাতাশ আঠাশ উনত্রিশ ত্রিশ একত্রিশ হাজার শো"
+    ).split()
+)
+"""Numbers said as words, beyond the digits in the cue lists: enough for days and years."""
+
+
+def _is_number_word(token: Token) -> bool:
+    return token.kind != NUMBER and (bool(token.cue & DIGIT) or token.text in _NUMBER_WORDS)
+
+
 def _is_counted(tokens: list[Token], index: int) -> bool:
     """Whether a number counts something: "2 months"."""
     return index + 1 < len(tokens) and tokens[index + 1].gap <= NEAR and bool(tokens[index + 1].cue & UNIT)
@@ -241,6 +262,7 @@ class Dates(Finder):
         for index, token in enumerate(tokens):
             if not token.cue & MONTH:
                 continue
+            yield from self._spoken(tokens, index)
             before = self._number(tokens, index, -1, 2, 31)
             after = self._number(tokens, index, 1, 2, 2600)
             first = last = index
@@ -259,6 +281,21 @@ class Dates(Finder):
                 continue
             if first and tokens[first].kind == NUMBER and tokens[first].gap == TOUCHES and tokens[first - 1].kind == WORD:
                 first -= 1  # "ika-7"
+            yield tokens[first].start, tokens[last].end, "DATE_TIME"
+
+    @staticmethod
+    def _spoken(tokens: list[Token], index: int) -> Iterator[Found]:
+        """Number words beside the name of a month, and those of a year behind it."""
+        first = last = index
+        while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
+            first -= 1
+        if first and first == index and tokens[first - 1].text in _LINKS and index > 1 and _is_number_word(tokens[index - 2]):
+            first = index - 2
+            while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
+                first -= 1
+        while last + 1 < len(tokens) and tokens[last + 1].gap <= NEAR and _is_number_word(tokens[last + 1]):
+            last += 1
+        if first < index or last > index and not _is_counted(tokens, last):
             yield tokens[first].start, tokens[last].end, "DATE_TIME"
 
     @staticmethod
@@ -308,6 +345,17 @@ class Plates(Finder):
         for index, token in enumerate(tokens):
             if token.cue & VESSEL:
                 yield from self._plate(tokens, index + 1)
+            elif token.kind == NUMBER and 0 < index < len(tokens) - 1:
+                yield from self._letters_around(reading.text, *tokens[index - 1 : index + 2])
+
+    @staticmethod
+    def _letters_around(text: str, left: Token, number: Token, right: Token) -> Iterator[Found]:
+        """ "DR 8842 KZ": one to three capitals on either side of a number."""
+        for letters in (left, right):
+            if not letters.text.isascii() or len(letters.text) > 3 or not text[letters.start : letters.end].isupper():
+                return
+        if number.gap <= NEAR and right.gap <= NEAR and number.text.isdigit() and not (left.cue | right.cue) & (UNIT | CURRENCY):
+            yield left.start, right.end, "VEHICLE_ID"
 
     @staticmethod
     def _plate(tokens: list[Token], first: int) -> Iterator[Found]:

@@ -62,6 +62,7 @@ class Token:
         cue: bits of what it announces; on the last word of a longer cue.
         gap: how it is separated from the token before it.
         capital: written with a capital where the language would not.
+        initial: begins with a capital, wherever it stands.
         heads_item: first word of a list item, behind its number or dash.
     """
 
@@ -74,6 +75,7 @@ class Token:
     cue: int = 0
     gap: int = BREAK
     capital: bool = False
+    initial: bool = False
     heads_item: bool = False
     entity: str | None = None
 
@@ -128,7 +130,8 @@ class Reader:
                 known = words.get(looked_up)
                 if known is None:
                     known = _known_otherwise(words, looked_up, self._endings)
-                yield Token(start, end, looked_up, WORD, known % STAR, known >= STAR, 0, gap)
+                first = match[0][0]
+                yield Token(start, end, looked_up, WORD, known % STAR, known >= STAR, 0, gap, False, first.isupper())
             elif kind == "number":
                 yield Token(start, end, match[0], NUMBER, gap=gap)
             elif kind == "foreign":
@@ -147,7 +150,7 @@ class Reader:
             token.heads_item = token.start in starts
 
     def _mark_capitals(self, tokens: list[Token], text: str) -> None:
-        """Initial capitals inside sentences that are mostly written small; words all in capitals shout.
+        """Initial capitals inside sentences of which a third or more is written small; words all in capitals shout.
 
         In a text of another script every word with an initial capital is marked.
         """
@@ -168,7 +171,7 @@ class Reader:
                 or (token.gap >= COMMA and _ENDS_SENTENCE.search(text, sentence[-1].end, token.start))
             ):
                 small = sum(text[one.start].islower() for one in sentence)
-                if 2 * small >= len(sentence):
+                if 3 * small >= len(sentence):
                     for one in sentence[1:]:
                         word = text[one.start : one.end]
                         one.capital = (
@@ -231,6 +234,8 @@ def _gap(between: str) -> int:
     bare = between.strip(" \t\u00a0")
     if not bare:
         return NEAR if between else TOUCHES
+    if bare == "#" or bare == "№":
+        return NEAR
     if bare in _TOUCHING:
         return TOUCHES if bare == between else NEAR
     if bare in (",", "、", "،", "/", "\n", "\\"):

@@ -14,6 +14,7 @@ from streams.recognizers._lexicon import (
     COMPANY_HEAD,
     CONTACT,
     DICTIONARY,
+    DIGIT,
     FREQUENT,
     FUNCTION,
     INDUSTRY,
@@ -36,6 +37,7 @@ _HEADS = TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLA
 _GENERIC = INDUSTRY | WORKPLACE_AFTER | WORKPLACE | COMPANY_HEAD
 _SHORT = 12  # letters of a space-delimited chunk that may be one name
 _LONGEST_NAME = 5  # words
+_NUMBER_SIGNS = frozenset("no nr num núm number nomor nomer numero número số so nos".split())
 _ARTICLES = frozenset("el la los las del de dela delos y e da dos".split())
 _PARTICLES = frozenset(
     (
@@ -140,7 +142,7 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
             break
         first_word = taken == 0
         written_on = token.kind == PIECE and token.gap == TOUCHES and entity == "LOCATION" and not token.cue
-        namelike = token.namelike or bool(token.entity)
+        namelike = token.namelike or bool(token.entity) or (token.initial and taken and tokens[at - 1].initial)
         if first_word and (firm or written_on):
             goes = True
         elif loose:
@@ -203,7 +205,8 @@ def _handles(tokens: list[Token]) -> None:
                 break
             if near.kind == NUMBER and at == first:
                 break
-            if not (near.entity or near.namelike or near.tier >= FREQUENT or near.kind == NUMBER):
+            written = near.initial and token.start and not token.initial  # "fb Loker Korea": a profile's name
+            if not (near.entity or near.namelike or near.tier >= FREQUENT or near.kind == NUMBER or written):
                 break
             near.entity = "SOCIAL_HANDLE"
             at += 1
@@ -236,14 +239,16 @@ def _beside_removed(tokens: list[Token]) -> None:
                 continue
             if step < 0 and token.text in _PARTICLES:
                 token.entity = beside.entity
-            elif (token.star or token.capital) and (token.star or not token.cue & (_HEADS | _GENERIC)):
+            elif (token.star or token.capital) and (
+                token.star or not token.cue & (_HEADS | _GENERIC) or (token.cue & ADDRESS_AFTER and beside.capital)
+            ):
                 token.entity = beside.entity
             elif gap == TOUCHES and token.kind == WORD and token.tier >= FREQUENT:
                 token.entity = beside.entity  # joined by a hyphen
     for index in range(1, size - 1):
         token = tokens[index]
         if (
-            token.tier >= DICTIONARY
+            (token.tier >= DICTIONARY or (token.initial and tokens[index - 1].initial and tokens[index + 1].initial))
             and not token.entity
             and tokens[index - 1].entity
             and tokens[index + 1].entity
@@ -314,6 +319,8 @@ def _numbers(tokens: list[Token]) -> None:
     """Numbers that locate, and numbers that belong to a removed word: "Zqxv 5", "14 Zqxv Road"."""
     size = len(tokens)
     for index, token in enumerate(tokens):
+        if token.cue & DIGIT and index and tokens[index - 1].entity == "VEHICLE_ID" and token.gap <= NEAR:
+            token.entity = token.entity or "VEHICLE_ID"
         if token.kind != NUMBER or token.entity:
             continue
         before = tokens[index - 1] if index else None
@@ -327,6 +334,8 @@ def _numbers(tokens: list[Token]) -> None:
             token.entity = "HOUSE_NUMBER"
             if lettered:
                 before.entity = "HOUSE_NUMBER"
+        elif before.text in _NUMBER_SIGNS and index > 1 and tokens[index - 2].entity and before.gap <= NEAR and token.gap <= NEAR:
+            token.entity = "HOUSE_NUMBER"
         elif before.entity and (before.kind != NUMBER or before.entity == "LOCATION") and token.gap <= NEAR and not counted:
             token.entity = before.entity
         elif (

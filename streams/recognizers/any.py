@@ -55,10 +55,11 @@ _URL = re.compile(r"(?:https?|ftp|line|tg|fb|whatsapp|viber)\s?:\s?//\s?[!-~]+|\
 _DOMAIN = re.compile(
     r"(?<![A-Za-z0-9@.-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\."
     r"(?:(?:com|net|org|info|app|link|page|site|online|shop|biz|xyz|co|io|me|tv|ly|gg|gl|be|cc|asia|th|mm|kh|la|vn|my|ph|sg|hk|cn|"
-    r"tw|kr|jp|bd|np|in|id|lk|mx|gt|hn|sv|edu|gov|gob)(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,6}/[!-~]+)",
+    r"tw|kr|jp|bd|np|in|id|lk|mx|gt|hn|sv|edu|gov|gob)(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,12}/[!-~]+)",
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"@\s?(?:[A-Za-z0-9][A-Za-z0-9_.\-]{0,40}|[^\s@,;:!?()<>，。、；：！？]{1,40})")
+_DOTTED = re.compile(r"(?<![\w@./-])[A-Za-z]\w*(?:\.\w+){2,}(?![\w.]|\.\w)|(?<![\w@./-])[A-Za-z0-9.]*[A-Za-z0-9]_+[A-Za-z0-9][\w.]*")
 _GPS = re.compile(
     r"(?:\b[NSEW]\s?)?\d{1,3}(?:\.\d+)?\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
     r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
@@ -88,7 +89,7 @@ _ORDINARY = re.compile(
 )
 _LETTERS_THEN_NUMBER = re.compile(r"[A-Za-z]{1,4}-\d{2,}")
 _NUMERIC_DATE = re.compile(
-    r"(?<![\d.:])\d{1,4}\s?([./-])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
+    r"(?<![\d.:])\d{1,4}\s?([./\-।–])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
 )
 _TYPES = (
     (PASSPORT, "PASSPORT"),
@@ -101,6 +102,7 @@ _TYPES = (
 _DOCUMENTS = PASSPORT | BANK_ACCOUNT | WORK_PERMIT | NATIONAL_ID
 _TYPING = _DOCUMENTS | VESSEL | PHONE
 _PHONE_LIKE = re.compile(r"[+(]|0\d")
+_PLUS = frozenset(("plus", "plas", "más", "mas", "tambah", "cộng", "cong"))
 _MULTIPLES = frozenset(("double", "triple", "doble", "dobel", "ganda", "तीन बार", "डबल", "ट्रिपल", "ডাবল", "ดับเบิล"))
 
 
@@ -122,7 +124,8 @@ _NUMBER_WORDS = frozenset(
         "eighteenth nineteenth twentieth thirtieth and sepuluh sebelas belas puluh ratus ribu seribu seratus diez once doce trece "
         "catorce quince dieciséis dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintidos veintitrés veintitres "
         "veinticuatro veinticinco veintiséis veintiseis veintisiete veintiocho veintinueve treinta primero mil dos dalawampu tatlumpu "
-        "kinse disi mười muoi mươi nghìn nghin trăm tram lẻ le linh สิบ ยี่สิบ เอ็ด พัน ร้อย ဆယ် ဆယ့် ရာ ထောင် ដប់ ម្ភៃ សាមសិប ពាន់ រយ ສິບ ຊາວ ພັນ ຮ້ອຍ "
+        "onse dose trese katorse kinse disisais disisiyete disiotso disinuwebe bente trenta kuwarenta singkuwenta sisenta sitenta otsenta "
+        "nobenta nobenta'y otsenta'y sitenta'y sisenta'y singkuwenta'y kuwarenta'y trenta'y bente'y mười muoi mươi nghìn nghin trăm tram lẻ le linh สิบ ยี่สิบ เอ็ด พัน ร้อย ဆယ် ဆယ့် ရာ ထောင် ដប់ ម្ភៃ សាមសិប ពាន់ រយ ສິບ ຊາວ ພັນ ຮ້ອຍ "
         "दस ग्यारह बारह तेरह चौदह पंद्रह पन्द्रह सोलह सत्रह अठारह उन्नीस बीस इक्कीस बाईस तेईस चौबीस पच्चीस छब्बीस सत्ताईस अट्ठाईस उनतीस तीस इकतीस हजार सौ "
         "एघार बाह्र तेह्र चौध पन्ध्र सोह्र सत्र अठार उन्नाइस एक्काइस बाइस तेइस पच्चिस छब्बिस सत्ताइस अठ्ठाइस उनन्तिस एकतीस बत्तीस हजार सय "
         "দশ এগারো বারো তেরো চৌদ্দ পনেরো ষোলো সতেরো আঠারো উনিশ বিশ একুশ বাইশ তেইশ চব্বিশ পঁচিশ ছাব্বিশ সাতাশ আঠাশ উনত্রিশ ত্রিশ একত্রিশ হাজার শো"
@@ -132,7 +135,9 @@ _NUMBER_WORDS = frozenset(
 
 
 def _is_number_word(token: Token) -> bool:
-    return token.kind != NUMBER and (bool(token.cue & DIGIT) or token.text in _NUMBER_WORDS)
+    if token.kind == NUMBER:
+        return False
+    return bool(token.cue & DIGIT) or token.text in _NUMBER_WORDS or token.text.startswith("ika")
 
 
 def _is_counted(tokens: list[Token], index: int) -> bool:
@@ -156,6 +161,10 @@ class Contacts(Finder):
         if "." in text or "//" in text:
             for pattern in (_URL, _DOMAIN):
                 yield from ((*match.span(), "URL") for match in pattern.finditer(text))
+        if "_" in text or text.count(".") > 1:
+            for match in _DOTTED.finditer(text):
+                if not all(len(part) == 1 for part in match[0].split(".")):  # "p.s." is no handle
+                    yield *match.span(), "SOCIAL_HANDLE"
 
 
 class Numbers(Finder):
@@ -223,7 +232,12 @@ class SpokenNumbers(Finder):
 
     def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
-        yield from self._runs(reading.items, self._is_digit, 5, "PHONE_NUMBER")
+        tokens = reading.items
+        for start, end, entity in self._runs(tokens, self._is_digit, 5, "PHONE_NUMBER"):
+            before = next((one for one in reversed(tokens) if one.end <= start), None)
+            if before and (before.text in _PLUS or (len(before.text) <= 3 and before.kind == WORD and not before.cue)):
+                start = before.start  # "plus six six", and the letter of a passport said by its name
+            yield start, end, entity
         yield from self._runs(reading.items, self._is_letter, 3, "PERSON")
 
     @staticmethod
@@ -239,10 +253,14 @@ class SpokenNumbers(Finder):
     @staticmethod
     def _runs(tokens: list[Token], belongs: object, least: int, entity: str) -> Iterator[Found]:
         run: list[Token] = []
-        for token in [*tokens, None]:
+        for index, token in enumerate([*tokens, None]):
             if token is not None and belongs(token) and (not run or token.gap <= COMMA):  # type: ignore[operator]
                 run.append(token)
                 continue
+            if token is not None and len(run) >= 3 and token.gap <= COMMA:
+                following = tokens[index + 1 : index + 3]
+                if len(following) == 2 and all(belongs(one) and one.gap <= COMMA for one in following):  # type: ignore[operator]
+                    continue  # one word of another kind among digits: "four none seven"
             words = sum(one.kind != NUMBER for one in run)
             if len(run) >= least and words >= 3:
                 yield run[0].start, run[-1].end, entity
@@ -293,7 +311,9 @@ class Dates(Finder):
             first = index - 2
             while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
                 first -= 1
-        while last + 1 < len(tokens) and tokens[last + 1].gap <= NEAR and _is_number_word(tokens[last + 1]):
+        if last + 2 < len(tokens) and tokens[last + 1].text in _LINKS and _is_number_word(tokens[last + 2]):
+            last += 2
+        while last + 1 < len(tokens) and tokens[last + 1].gap <= COMMA and _is_number_word(tokens[last + 1]):
             last += 1
         if first < index or last > index and not _is_counted(tokens, last):
             yield tokens[first].start, tokens[last].end, "DATE_TIME"
@@ -370,7 +390,7 @@ class Plates(Finder):
                 if _is_counted(tokens, at):
                     break
                 last = at
-            elif token.cue & (FUNCTION | UNIT) or len(token.text) > 5 and not token.entity:
+            elif (token.cue & (FUNCTION | UNIT) and len(token.text) > 1 and not token.initial) or len(token.text) > 5 and not token.entity:
                 break
             at += 1
         if last >= first:

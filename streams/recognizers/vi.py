@@ -15,7 +15,7 @@ EXAMPLES: dict[str, str] = {}
 
 _DATE = (
     r"(?:ngày|ngay|mùng|mồng|mung|hôm|hom)\s?\d{1,2}\s?(?:tháng|thang|[/.-])\s?\d{1,2}(?:\s?(?:năm|nam|[/.-])\s?\d{2,4})?"
-    r"|(?<!\d)\d{1,2}\s?(?:tháng|thang)\s?\d{1,2}\s?(?:năm|nam)\s?\d{4}|(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])"
+    r"|(?<!\d)\d{1,2}\s?(?:tháng|thang)\s?\d{1,2}(?:\s?(?:năm|nam)\s?\d{4}|(?!\d|\s?(?:ngày|ngay|giờ|gio|tuần|tuan|đồng|triệu|người|nguoi)))|(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])"
 )
 
 

@@ -1,6 +1,6 @@
 """The words by which a complaint shows: a text file per language, with issue codes as headings.
 
-``README.md`` beside this file is for whoever adds phrases. This module reads the files into values; the step
+docs/suggestions.md is for whoever adds phrases. This module reads the files into values; the step
 `suggest` matches them. Reading happens once, when a node starts.
 """
 

@@ -43,6 +43,9 @@ _LANGUAGES_OF_BLOCK = {  # by the 128 code points a letter is in; Chinese below
 }
 _SAME_AS = {"fil": "tl", "ms": "id", "cmn": "zh"}  # tags of a language that another one's lexicon serves
 _GLUED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3400-\u9fff]")  # written without spaces
+_SYLLABLE_GOES_ON = re.compile(  # a vowel sign or another mark; a Burmese consonant that closes the syllable
+    r"[\u0e31\u0e34-\u0e3a\u0e4d\u0eb1\u0eb4-\u0ebc\u0ecd\u102b-\u103e\u17b6-\u17d3]|[\u1000-\u1021][\u1039\u103a]"
+)
 _WHOLE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")  # after these, a longer word is another word
 
 
@@ -119,12 +122,15 @@ class _Phrase:
     cue_before: bool
     cue_after: bool
     negative: bool  # says no itself, so that a closing "no" belongs to it: Burmese ma ... bu
-    whole_start: bool
+    whole_start: bool  # a closing "no" may be a suffix: Bengali
     whole_end: bool
+    whole_syllable: bool
 
     def stands(self, text: str, start: int, end: int) -> bool:
         """Whether it is not a piece of a longer word."""
         if self.whole_start and start and _goes_on(text[start], text[start - 1]):
+            return False
+        if self.whole_syllable and _SYLLABLE_GOES_ON.match(text, end):
             return False
         return not (self.whole_end and end < len(text) and _goes_on(text[end - 1], text[end]))
 
@@ -145,14 +151,16 @@ class _Matcher:
         for part, number in numbers.items():
             for phrase in part:
                 meanings[_plain(phrase)].add(number)
-        known = sorted({*meanings, *((cue, False) for cue in before | after)})
+        harmless = {_plain(word)[0] for word in lexicon.not_negation}
+        known = sorted({*meanings, *((word, False) for word in before | after | harmless)})
         self._phrases = [
             _Phrase(
                 parts=meanings.get((plain, open_end), set()),
                 cue_before=plain in before,
                 cue_after=plain in after,
                 negative=plain.startswith(tuple(before)),
-                whole_start=not _GLUED.match(plain),
+                whole_start=not _GLUED.match(plain) and (plain.isascii() or plain not in after),
+                whole_syllable=_GLUED.match(plain[-1]) is not None and not open_end,
                 whole_end=plain[-1] in _WHOLE and not open_end,
             )
             for plain, open_end in known
@@ -172,25 +180,48 @@ class _Matcher:
     def _parts(self, text: str, is_removed: Callable[[int, int], bool]) -> tuple[_Found, _Found]:
         """Where each part is said and not removed, in order; and the same without what is negated."""
         hits: list[tuple[int, int, _Phrase]] = []
-        no_before, no_after = set[int](), set[int]()
         for number, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
             phrase = self._phrases[number]
             if phrase.stands(text, start, end):
                 hits.append((start, end, phrase))
-                if phrase.cue_before:
-                    no_before.update((end, end + text.startswith(" ", end)))
-                if phrase.cue_after:
-                    no_after.update((start, start - text.startswith(" ", start - 1)))
+        no_before, no_after = _negations(text, hits)
         said: _Found = defaultdict(list)
         affirmed: _Found = defaultdict(list)
         for start, end, phrase in sorted(hits, key=lambda hit: hit[:2]):
             if phrase.parts and not is_removed(start, end):
-                negated = start in no_before or (end in no_after and not phrase.negative)
+                closed = not phrase.negative and (end in no_after or _word_end(text, end) in no_after)
                 for part in phrase.parts:
                     said[part].append((start, end))
-                    if not negated:
+                    if start not in no_before and not closed:
                         affirmed[part].append((start, end))
         return said, affirmed
+
+
+def _negations(text: str, hits: list[tuple[int, int, _Phrase]]) -> tuple[set[int], set[int]]:
+    """Where a phrase begins that is negated by what goes before, and where one ends that is by what follows.
+
+    A "no" inside a longer phrase negates nothing else: in "passport not returned", not the passport.
+    """
+    before, after = set[int](), set[int]()
+    for start, end, cue in hits:
+        if not (cue.cue_before or cue.cue_after) or any(
+            low <= start and end <= high and high - low > end - start
+            for low, high, phrase in hits
+            if not phrase.cue_before
+        ):
+            continue
+        if cue.cue_before:
+            before.update((end, end + text.startswith(" ", end)))
+        if cue.cue_after:
+            after.update((start, start - text.startswith(" ", start - 1)))
+    return before, after
+
+
+def _word_end(text: str, end: int) -> int:
+    """Where the word ends of which a found phrase is the beginning."""
+    while end < len(text) and _goes_on(text[end - 1], text[end]):
+        end += 1
+    return end
 
 
 def _goes_on(letter: str, neighbour: str) -> bool:

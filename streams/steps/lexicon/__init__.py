@@ -14,7 +14,7 @@ from schemas.codelists import codes
 
 _WORDS = re.compile(r"words ([a-z_]+)")
 _GROUP = re.compile(r"\{([a-z_]+)\}")
-_NEGATION = {"negation before", "negation after"}
+_NEGATION = {"negation before", "negation after", "not negation"}
 
 
 class BadLexicon(ValueError):
@@ -35,12 +35,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What one language's file says. ``examples`` are for the tests: a text and the issues it must give."""
+    """What one language's file says.
+
+    ``not_negation``: longer words in which a negation hides. ``examples`` are for the tests: a text and the
+    issues it must give.
+    """
 
     language: str
     rules: tuple[Rule, ...]
     negation_before: tuple[str, ...]
     negation_after: tuple[str, ...]
+    not_negation: tuple[str, ...]
     examples: tuple[tuple[str, frozenset[str]], ...]
 
 
@@ -74,6 +79,7 @@ def parse(language: str, content: str) -> Lexicon:
         tuple(rules),
         tuple(negation["negation before"]),
         tuple(negation["negation after"]),
+        tuple(negation["not negation"]),
         tuple(examples),
     )
 

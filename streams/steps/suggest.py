@@ -46,6 +46,7 @@ _GLUED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3400-\u9fff]")  
 _SYLLABLE_GOES_ON = re.compile(  # a vowel sign or another mark; a Burmese consonant that closes the syllable
     r"[\u0e31\u0e34-\u0e3a\u0e4d\u0eb1\u0eb4-\u0ebc\u0ecd\u102b-\u103e\u17b6-\u17d3]|[\u1000-\u1021][\u1039\u103a]"
 )
+_STACKS = frozenset("\u1039\u17d2")  # the letter that follows stands below, inside a syllable
 _WHOLE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")  # after these, a longer word is another word
 
 
@@ -119,6 +120,7 @@ class _Phrase:
     """What a found phrase stands for, and where it may begin and end."""
 
     parts: set[int]
+    harmless: bool
     cue_before: bool
     cue_after: bool
     negative: bool  # says no itself, so that a closing "no" belongs to it: Burmese ma ... bu
@@ -128,11 +130,16 @@ class _Phrase:
 
     def stands(self, text: str, start: int, end: int) -> bool:
         """Whether it is not a piece of a longer word."""
-        if self.whole_start and start and _goes_on(text[start], text[start - 1]):
+        if start and (
+            text[start - 1] in _STACKS or (self.whole_start and _goes_on(text[start], text[start - 1]))
+        ):
             return False
         if self.whole_syllable and _SYLLABLE_GOES_ON.match(text, end):
             return False
         return not (self.whole_end and end < len(text) and _goes_on(text[end - 1], text[end]))
+
+
+_Hit = tuple[int, int, _Phrase]
 
 
 class _Matcher:
@@ -151,11 +158,12 @@ class _Matcher:
         for part, number in numbers.items():
             for phrase in part:
                 meanings[_plain(phrase)].add(number)
-        harmless = {_plain(word)[0] for word in lexicon.not_negation}
+        harmless = {_plain(word)[0] for word in lexicon.harmless}
         known = sorted({*meanings, *((word, False) for word in before | after | harmless)})
         self._phrases = [
             _Phrase(
                 parts=meanings.get((plain, open_end), set()),
+                harmless=plain in harmless,
                 cue_before=plain in before,
                 cue_after=plain in after,
                 negative=plain.startswith(tuple(before)),
@@ -179,11 +187,13 @@ class _Matcher:
 
     def _parts(self, text: str, is_removed: Callable[[int, int], bool]) -> tuple[_Found, _Found]:
         """Where each part is said and not removed, in order; and the same without what is negated."""
-        hits: list[tuple[int, int, _Phrase]] = []
+        hits: list[_Hit] = []
         for number, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
             phrase = self._phrases[number]
             if phrase.stands(text, start, end):
                 hits.append((start, end, phrase))
+        if harmless := [hit for hit in hits if hit[2].harmless]:
+            hits = [hit for hit in hits if not any(_inside(hit, other) for other in harmless)]
         no_before, no_after = _negations(text, hits)
         said: _Found = defaultdict(list)
         affirmed: _Found = defaultdict(list)
@@ -197,24 +207,26 @@ class _Matcher:
         return said, affirmed
 
 
-def _negations(text: str, hits: list[tuple[int, int, _Phrase]]) -> tuple[set[int], set[int]]:
+def _negations(text: str, hits: list[_Hit]) -> tuple[set[int], set[int]]:
     """Where a phrase begins that is negated by what goes before, and where one ends that is by what follows.
 
     A "no" inside a longer phrase negates nothing else: in "passport not returned", not the passport.
     """
     before, after = set[int](), set[int]()
-    for start, end, cue in hits:
-        if not (cue.cue_before or cue.cue_after) or any(
-            low <= start and end <= high and high - low > end - start
-            for low, high, phrase in hits
-            if not phrase.cue_before
-        ):
+    cues = [hit for hit in hits if hit[2].cue_before or hit[2].cue_after]
+    for start, end, cue in cues:
+        if any(_inside((start, end, cue), other) for other in hits if not other[2].cue_before):
             continue
         if cue.cue_before:
             before.update((end, end + text.startswith(" ", end)))
         if cue.cue_after:
             after.update((start, start - text.startswith(" ", start - 1)))
     return before, after
+
+
+def _inside(hit: _Hit, other: _Hit) -> bool:
+    """Whether a hit lies in a longer one."""
+    return other[0] <= hit[0] and hit[1] <= other[1] and other[1] - other[0] > hit[1] - hit[0]
 
 
 def _word_end(text: str, end: int) -> int:

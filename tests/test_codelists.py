@@ -17,6 +17,7 @@ LISTS = [
     "iso3166_2_selected",
     "isic4_divisions",
     "isic4_sections",
+    "issue_codes",
     "languages_region",
     "reporter_roles",
     "severity",

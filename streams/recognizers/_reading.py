@@ -7,7 +7,6 @@ number, or a stretch of letters that we cannot read.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -18,6 +17,8 @@ from streams.recognizers._lexicon import (
     DOMAIN,
     FREQUENT,
     LATIN,
+    NAME,
+    NAMED,
     STAR,
     UNKNOWN,
     UNSPACED,
@@ -50,7 +51,6 @@ _ITEM = re.compile(r"(?:^|\n|(?<=[\s:;,]))\s*(?:\(?\d{1,2}\s?[.)\u17d4\u104b]|[-
 _STRETCHED = re.compile(r"(.)\1{2,}")
 
 
-@dataclass(slots=True)
 class Token:
     """A piece of text that is judged as a whole; ``entity`` is set once it must go.
 
@@ -59,6 +59,7 @@ class Token:
         kind: `WORD`, `PIECE`, `NUMBER` or `FOREIGN`.
         tier: how well the word is known.
         star: names are made of it, too.
+        named: it stands on a list of names, too.
         cue: bits of what it announces; on the last word of a longer cue.
         gap: how it is separated from the token before it.
         capital: written with a capital where the language would not.
@@ -66,23 +67,25 @@ class Token:
         heads_item: first word of a list item, behind its number or dash.
     """
 
-    start: int
-    end: int
-    text: str = field(repr=False)
-    kind: int
-    tier: int = DOMAIN
-    star: bool = False
-    cue: int = 0
-    gap: int = BREAK
-    capital: bool = False
-    initial: bool = False
-    heads_item: bool = False
-    entity: str | None = None
+    __slots__ = (
+        "capital", "cue", "end", "entity", "gap", "heads_item", "initial", "kind", "named", "star", "start", "text", "tier",
+    )  # fmt: skip
+
+    def __init__(
+        self, start: int, end: int, text: str, kind: int, known: int, gap: int, initial: bool = False
+    ) -> None:
+        """``known``: what the lexicon says of the word, tier and marks."""
+        self.start, self.end, self.text, self.kind = start, end, text, kind
+        self.tier, self.star, self.named = known % STAR, bool(known & STAR), bool(known & NAMED)
+        self.gap, self.initial = gap, initial
+        self.cue = 0
+        self.capital = self.heads_item = False
+        self.entity: str | None = None
 
     @property
     def namelike(self) -> bool:
         """Whether the token by itself could well be part of a name."""
-        return self.star or self.capital or self.tier >= UNKNOWN - 1
+        return self.star or self.capital or self.tier >= NAME
 
 
 class Reading(NlpArtifacts):  # type: ignore[misc]
@@ -131,16 +134,16 @@ class Reader:
                 if known is None:
                     known = _known_otherwise(words, looked_up, self._endings)
                 first = match[0][0]
-                yield Token(start, end, looked_up, WORD, known % STAR, known >= STAR, 0, gap, False, first.isupper())
+                yield Token(start, end, looked_up, WORD, known, gap, first.isupper())
             elif kind == "number":
-                yield Token(start, end, match[0], NUMBER, gap=gap)
+                yield Token(start, end, match[0], NUMBER, DOMAIN, gap)
             elif kind == "foreign":
-                yield Token(start, end, match[0], FOREIGN, UNKNOWN, gap=gap)
+                yield Token(start, end, match[0], FOREIGN, UNKNOWN, gap)
             else:
                 cover = cover or self._pieces.cover(text)
                 for first, last, known in cover.pieces(start, end):
                     piece = text[first:last]
-                    yield Token(first, last, piece, PIECE, known % STAR, known >= STAR, 0, gap)
+                    yield Token(first, last, piece, PIECE, known, gap)
                     gap = TOUCHES
 
     @staticmethod
@@ -163,7 +166,7 @@ class Reader:
                     )
             return
         sentence: list[Token] = []
-        for token in [*tokens, Token(len(text), len(text), "", WORD)]:
+        for token in [*tokens, Token(len(text), len(text), "", WORD, DOMAIN, BREAK)]:
             if token.kind != WORD:
                 continue
             if sentence and (

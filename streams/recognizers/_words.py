@@ -13,7 +13,6 @@ from streams.recognizers._lexicon import (
     ADDRESS_AFTER,
     COMPANY_HEAD,
     CONTACT,
-    DICTIONARY,
     DIGIT,
     FREQUENT,
     FUNCTION,
@@ -146,11 +145,11 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         if first_word and (firm or written_on):
             goes = True
         elif loose:
-            goes = namelike or token.tier >= DICTIONARY
+            goes = namelike
         elif first_word:
             goes = namelike or token.tier >= FREQUENT
         else:
-            goes = namelike or token.tier >= DICTIONARY
+            goes = namelike
         if not goes:
             break
         if token.entity in (None, "UNKNOWN_WORD") or token.capital:
@@ -179,7 +178,7 @@ def _before_cues(tokens: list[Token]) -> None:
                 if near.cue & (FUNCTION | _HEADS) and not near.entity and not near.star:
                     break
                 firm = cue == TITLE_AFTER and near.kind == WORD and not taken and not near.cue
-                if not (firm or near.namelike or near.entity or near.tier >= DICTIONARY):
+                if not (firm or near.namelike or near.entity):
                     break
                 if near.entity in (None, "UNKNOWN_WORD"):
                     near.entity = entity
@@ -239,6 +238,8 @@ def _beside_removed(tokens: list[Token]) -> None:
                 continue
             if step < 0 and token.text in _PARTICLES:
                 token.entity = beside.entity
+            elif step > 0 and token.cue & TITLE and token.named:
+                token.entity = beside.entity  # "Win Ko": a title before a name, a name behind one
             elif (token.star or token.capital) and (
                 token.star or not token.cue & (_HEADS | _GENERIC) or (token.cue & ADDRESS_AFTER and beside.capital)
             ):
@@ -248,7 +249,9 @@ def _beside_removed(tokens: list[Token]) -> None:
     for index in range(1, size - 1):
         token = tokens[index]
         if (
-            (token.tier >= DICTIONARY or (token.initial and tokens[index - 1].initial and tokens[index + 1].initial))
+            token.initial
+            and tokens[index - 1].initial
+            and tokens[index + 1].initial
             and not token.entity
             and tokens[index - 1].entity
             and tokens[index + 1].entity
@@ -309,7 +312,7 @@ def _surname(chunk: list[Token], entity: str) -> None:
             break
         head.append(token)
     if head and head[-1].end - head[0].start <= _SHORT + 2 and any(
-        token.star or token.entity or token.tier >= DICTIONARY for token in head
+        token.namelike or token.entity for token in head
     ):
         for token in head:
             token.entity = token.entity or entity

@@ -8,7 +8,7 @@ Misleads on a round sum of five or more digits without a comma and without a wor
 import re
 from collections.abc import Iterator
 
-from streams.recognizers._finder import Finder, Found
+from streams.recognizers._finder import Finder, Found, Pattern
 from streams.recognizers._lexicon import (
     BANK_ACCOUNT,
     CURRENCY,
@@ -59,14 +59,14 @@ _DOMAIN = re.compile(
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"@\s?(?:[A-Za-z0-9][A-Za-z0-9_.\-]{0,40}|[^\s@,;:!?()<>，。、；：！？]{1,40})")
-_DOTTED = re.compile(r"(?<![\w@./-])[A-Za-z]\w*(?:\.\w+){2,}(?![\w.]|\.\w)|(?<![\w@./-])[A-Za-z0-9.]*[A-Za-z0-9]_+[A-Za-z0-9][\w.]*")
+_DOTTED = re.compile(r"(?<![\w@./-])[A-Za-z]\w*(?:\.\w+){2,}(?!\w|\.\w)|(?<![\w@./-])[A-Za-z0-9.]*[A-Za-z0-9]_+[A-Za-z0-9][\w.]*")
 _GPS = re.compile(
     r"(?:\b[NSEW]\s?)?\d{1,3}(?:\.\d+)?\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
     r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
     r"|(?<![\d.,])-?\d{1,3}\.\d{4,9}(?!\d)"
 )
 _JOINED = re.compile(r"[+(]{0,2}\d(?:(?:[\s.\-\u2010-\u2015\u2212/()_*·•~]{0,3}|,)\d){4,}")
-_LETTERS_BEFORE = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,3}[\s-]?$")
+_LETTERS_BEFORE = re.compile(r"(?<![^\W\d_])(?:[A-Za-z]{1,3}[\s-]?|[A-Z]{4,5}-)$")
 _LETTER_BEHIND = re.compile(r"\s?[A-Z](?!\w)")
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d{1,2})?|[1-9]\d?(?:,\d\d)*,\d{3}(?:\.\d{1,2})?")
 _GROUPED_OTHERWISE = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3})+(?:,\d{1,2})?|(?: 000)+)")
@@ -90,6 +90,9 @@ _ORDINARY = re.compile(
 _LETTERS_THEN_NUMBER = re.compile(r"[A-Za-z]{1,4}-\d{2,}")
 _NUMERIC_DATE = re.compile(
     r"(?<![\d.:])\d{1,4}\s?([./\-।–])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
+)
+_THAI_PLATE = (
+    r"(?<![ก-ฮะ-์\d])(?:\d?[ก-ฮ]{1,3}\s?-\s?|\d?[ก-ฮ]{2}\s)\d{2,4}(?!\d)|(?:ทะเบียน|ป้าย)\s?(\d?\s?[ก-ฮ]{1,3}\s?-?\s?\d{1,4})(?!\d)"
 )
 _TYPES = (
     (PASSPORT, "PASSPORT"),
@@ -116,6 +119,7 @@ def _typed(reading: Reading, start: int, end: int) -> str:
     return "NATIONAL_ID"
 
 
+_DAY_WORDS = frozenset(("ရက်", "ရက်နေ့", "日", "号", "號", "गते", "तारीख", "তারিখ"))
 _LINKS = frozenset(("of", "de", "ng", "del"))
 _NUMBER_WORDS = frozenset(
     (
@@ -181,7 +185,7 @@ class Numbers(Finder):
             start, end = match.span()
             if not self._is_harmless(match[0], reading, start, end):
                 kind = _typed(reading, start, end)
-                if letters := _LETTERS_BEFORE.search(text, max(0, start - 5), start):
+                if letters := _LETTERS_BEFORE.search(text, max(0, start - 7), start):
                     if letters[0].isupper() or kind != "PHONE_NUMBER" and len(letters[0].rstrip(" -")) <= 2:
                         start = letters.start()
                 if letters := _LETTER_BEHIND.match(text, end):
@@ -288,7 +292,7 @@ class Dates(Finder):
                 first = before
                 if after is not None and self._is_year(tokens[after].text):
                     last = after
-            elif after is not None and self._is_day(tokens[after].text) and not _is_counted(tokens, after):
+            elif after is not None and self._is_day(tokens[after].text) and self._is_dated(tokens, after):
                 last = after
                 dated = self._number(tokens, index, -1, 2, 2600)
                 first = dated if dated is not None else index
@@ -333,6 +337,11 @@ class Dates(Finder):
                 return None
             at += step
         return None
+
+    @staticmethod
+    def _is_dated(tokens: list[Token], index: int) -> bool:
+        """Whether a number behind the name of a month is a day of it, and does not count something else."""
+        return not _is_counted(tokens, index) or tokens[index + 1].text in _DAY_WORDS
 
     @staticmethod
     def _is_year(number: str) -> bool:
@@ -403,4 +412,4 @@ class Plates(Finder):
 def recognizers(language: str) -> list[Finder]:
     """The recognisers of this file, for one language."""
     kinds = (Contacts, Numbers, SpokenNumbers, Dates, Positions, Plates)
-    return [kind(language) for kind in kinds]
+    return [*(kind(language) for kind in kinds), Pattern(language, "VEHICLE_ID", _THAI_PLATE)]

@@ -6,7 +6,7 @@ Here: such names without a cue, dates with 年月日, addresses down to the hous
 from collections.abc import Iterator
 
 from streams.recognizers._finder import Finder, Found, Pattern
-from streams.recognizers._lexicon import DICTIONARY, FUNCTION, TITLE_AFTER
+from streams.recognizers._lexicon import FUNCTION, NAME, TITLE_AFTER
 from streams.recognizers._reading import PIECE, TOUCHES, Reading, Token
 from streams.recognizers._words import judged
 
@@ -59,7 +59,7 @@ class ChineseNames(Finder):
             usual = token.cue and not token.star or token.cue & (FUNCTION | TITLE_AFTER)
             if token.kind != PIECE or token.gap != TOUCHES or letters + size > 2 or usual:
                 break
-            if size == 2 and not (token.star or token.tier >= DICTIONARY):
+            if size == 2 and not (token.star or token.tier >= NAME):
                 break
             taken += 1
             letters += size

@@ -37,7 +37,7 @@ def _cue_names(bits: int) -> list[str]:
 def _look(token: Token) -> str:
     """What a token looks like without its letters: kind, tier, star, capital, and whether the rules remove it."""
     gone = "x" if token.entity else ""
-    return f"{_KINDS[token.kind]}{token.tier}{'*' if token.star else ''}{'^' if token.capital else ''}{gone}"
+    return f"{_KINDS[token.kind]}{token.tier}{'*' if token.star else '~' if token.named else ''}{'^' if token.capital else ''}{gone}"
 
 
 def _size(token: Token) -> str:
@@ -51,7 +51,7 @@ def features(reading: Reading) -> list[list[str]]:
     language = reading.language
     looks = [_look(token) for token in tokens]
     words = [
-        token.text if token.tier == DOMAIN and not token.star and not token.entity and token.kind != NUMBER else looks[i]
+        token.text if token.tier == DOMAIN and not token.star and not token.named and not token.entity and token.kind != NUMBER else looks[i]
         for i, token in enumerate(tokens)
     ]
     last = len(tokens) - 1
@@ -92,7 +92,7 @@ def features(reading: Reading) -> list[list[str]]:
         if announced:
             row += [f"a={announced[0]}", f"as={announced[0]}{look}"]
         row += [f"c={name}" for name in _cue_names(token.cue)]
-        if token.tier == DOMAIN and not token.entity and token.kind != NUMBER and not token.star:
+        if token.tier == DOMAIN and not token.entity and token.kind != NUMBER and not token.star and not token.named:
             row.append(f"w={token.text}")
         rows.append(row)
         if token.cue & ~(FUNCTION | DIGIT):

@@ -16,13 +16,13 @@ from typing import Any
 import click
 import pycrfsuite
 
-from streams.bench.scoring import read_rows
 from streams.recognizers import Redactor, build_redactor
 from streams.recognizers._reading import Reading, Token
 from streams.recognizers._shadow import shadow
 from streams.recognizers._words import judged
 from streams.recognizers.context import features
-from streams.recognizers.context.refill import Row, refilled, unlisted, varied
+from streams.recognizers.context.corpus import Row, read_rows
+from streams.recognizers.context.refill import refilled, unlisted, varied
 
 HERE = Path(__file__).parent
 _ENTITY = {

@@ -329,6 +329,9 @@ def _numbers(tokens: list[Token]) -> None:
         before = tokens[index - 1] if index else None
         after = tokens[index + 1] if index + 1 < size else None
         counted = after is not None and after.gap <= NEAR and bool(after.cue & UNIT)
+        leads = after is not None and after.gap <= NEAR and after.entity and after.kind == WORD and not after.cue & UNIT
+        if leads and (before is None or token.gap == BREAK) and token.text.isdigit() and len(token.text) <= 5:
+            token.entity = "HOUSE_NUMBER"  # a line that begins "233 Zqxv"
         if before is None:
             continue
         lettered = before.kind == WORD and len(before.text) == 1 and index > 1 and token.gap <= NEAR  # "room B 2"

@@ -72,6 +72,7 @@ _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d{1,2})?|[1-9]\d?(?:,\d\d)*
 _GROUPED_OTHERWISE = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3})+(?:,\d{1,2})?|(?: 000)+)")
 _ROUND = re.compile(r"[1-9]\d{2,6}00(?:\.00?)?|[1-9]\d{1,3}0{3,8}")
 _SUM = re.compile(r"[1-9]\d{4,8}(?:\.\d{1,2})?")
+_MONEY_SIGNS = frozenset("฿៛₭₫₹৳¥₱$€£")
 _TIME = r"(?:[01]?\d|2[0-4])(?:[.:][0-5]\d){1,2}"
 _TIMES = re.compile(rf"{_TIME}(?:\s?[-\u2010-\u2015/~]\s?{_TIME})+|{_TIME}")
 _YEARS = re.compile(r"(?:19|20|25)\d\d\s?[-\u2010-\u2015/]\s?(?:19|20|25)\d\d")
@@ -216,7 +217,8 @@ class Numbers(Finder):
             return grouped and bool(money)
         if grouped:
             return True
-        if not money and reading.text[end : end + 1] not in "฿៛₭₫₹৳¥₱$" and reading.text[start - 1 : start] not in "฿$₹¥₱":
+        signs = {reading.text[start - 1 : start].strip(), reading.text[end : end + 1].strip()} - {""}
+        if not money and not signs & _MONEY_SIGNS:
             return bool(_ROUND.fullmatch(number)) and len(number) <= 6
         return bool(_ROUND.fullmatch(number) or _GROUPED_OTHERWISE.fullmatch(number) or len(number) <= 6)
 

@@ -17,7 +17,7 @@ from streams.recognizers._lexicon import CUES, DIGIT, DOMAIN, FUNCTION
 from streams.recognizers._reading import NUMBER, Reading, Token
 from streams.recognizers._words import judged
 
-THETA = 0.1
+THETA = 0.01
 """The dial between recall and readability: a lower value removes more."""
 
 ENTITIES = ("PERSON", "ORGANIZATION", "LOCATION", "VEHICLE_ID", "SOCIAL_HANDLE")

@@ -32,7 +32,7 @@ _ENTITY = {
     "VEHICLE_OR_VESSEL": "VEHICLE_ID",
     "SOCIAL_HANDLE": "SOCIAL_HANDLE",
 }
-_PARAMETERS = {"c1": 0.05, "c2": 0.02, "max_iterations": 120, "feature.minfreq": 2}
+_PARAMETERS = {"c1": 0.1, "c2": 0.5, "max_iterations": 120, "feature.minfreq": 2}
 
 
 def labels(tokens: Sequence[Token], spans: Iterable[Any]) -> list[str]:

@@ -158,9 +158,12 @@ def own_words(language: str) -> dict[str, int]:
     for line in filter(None, map(str.strip, entries(language, "brands"))):
         for form in {plain(line), without_marks(plain(line))}:
             words[form] = words.get(form, NAME) | STAR
-    for _, phrase, _ in own_cues(language):
+    marked = {plain(line[:-1]) for line in entries(language, "domain") if line.endswith("*")}
+    for section, phrase, _ in own_cues(language):
         for word in phrase:  # what a cue says is known
             words[word] = words.get(word, DOMAIN) & (STAR | NAMED)
+            if section == "function" and word not in marked:
+                words[word] = DOMAIN  # whatever names it resembles
     return words
 
 
@@ -201,6 +204,9 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
             cues[phrase] = cues.get(phrase, 0) | 1 << CUES.index(section)
             if section == "digit" and len(phrase) == 1:
                 digits.setdefault(phrase[0], digit)
+    for section, phrase, _ in own_cues(languages[0]):
+        if section == "function":
+            words.update((word, own_words(languages[0])[word]) for word in phrase)
     by_first: dict[str, list[tuple[tuple[str, ...], int]]] = {}
     for phrase, bits in sorted(cues.items(), key=lambda item: -len(item[0])):
         by_first.setdefault(phrase[0], []).append((phrase, bits))

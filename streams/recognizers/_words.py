@@ -200,7 +200,7 @@ def _handles(tokens: list[Token]) -> None:
             near.entity = "SOCIAL_HANDLE"
         while at < size and at < first + 4 and tokens[at].gap <= (NEAR if at > first else COLON):
             near = tokens[at]
-            if near.cue & (FUNCTION | CONTACT) and not near.entity:
+            if near.cue & (FUNCTION | CONTACT) and not near.entity and not near.initial:
                 break
             if near.kind == NUMBER and at == first:
                 break
@@ -352,6 +352,11 @@ def _numbers(tokens: list[Token]) -> None:
             and 2 <= len(token.text) <= 4
         ):
             token.entity = after.entity
+
+
+def follow(tokens: list[Token]) -> None:
+    """What goes with words that were marked after the rules had run."""
+    _numbers(tokens)
 
 
 def runs(tokens: Iterable[Token]) -> Iterator[Found]:

@@ -15,6 +15,7 @@ from streams.recognizers._lexicon import (
     DIGIT,
     FUNCTION,
     MONTH,
+    NAME,
     NATIONAL_ID,
     PASSPORT,
     PHONE,
@@ -406,8 +407,10 @@ class Plates(Finder):
             at += 1
         if last >= first:
             # letters behind the number belong to it: "25883 TS"
-            if last + 1 < size and tokens[last + 1].gap <= NEAR and tokens[last + 1].tier >= 3:
-                last += 1
+            lettered = last > first and len(tokens[first].text) <= 2
+            if last + 1 < size and tokens[last + 1].gap <= NEAR and tokens[last + 1].kind == WORD:
+                if tokens[last + 1].tier >= NAME or (lettered and len(tokens[last + 1].text) <= 2):
+                    last += 1
             yield tokens[first].start, tokens[last].end, "VEHICLE_ID"
 
 

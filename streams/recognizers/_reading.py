@@ -122,10 +122,11 @@ class Reader:
     def _tokens(self, text: str) -> Iterator[Token]:
         words = self.lexicon.words
         cover = None
-        position = 0
+        position = before = 0
         for match in _TOKEN.finditer(text):
             start, end = match.span()
-            gap = _gap(text[position:start]) if position else BREAK
+            gap = _gap(text[position:start], position - before) if position else BREAK
+            before = start
             position = end
             kind = match.lastgroup
             if kind == "word":
@@ -228,17 +229,21 @@ def _known_otherwise(words: dict[str, int], word: str, endings: tuple[str, ...])
 _STEM = 3  # letters a word must keep when an ending is taken off
 
 
-def _gap(between: str) -> int:
-    """How far apart two tokens are by what stands between them.
+def _gap(between: str, length: int = 0) -> int:
+    """How far apart two tokens are by what stands between them; ``length``: letters of the first.
 
-    >>> [_gap(between) for between in ("", "-", " ", ", ", ": ", ". ", " (")]
-    [0, 0, 1, 2, 3, 4, 4]
+    >>> [_gap(between) for between in ("", "-", " ", ", ", ": ", " (", "\\n\\n")]
+    [0, 0, 1, 2, 3, 3, 4]
+    >>> _gap(". ", 1), _gap(". ", 2), _gap(". ", 7)  # "V. Somchai", "Mr. Somchai", "factory. Somchai"
+    (1, 3, 4)
     """
     bare = between.strip(" \t\u00a0")
     if not bare:
         return NEAR if between else TOUCHES
     if bare == "#" or bare == "№":
         return NEAR
+    if bare == "." and bare != between:
+        return NEAR if length <= 1 else COLON if length <= _ABBREVIATION else BREAK
     if bare in _TOUCHING:
         return TOUCHES if bare == between else NEAR
     if bare in (",", "、", "،", "/", "\n", "\\"):
@@ -248,5 +253,6 @@ def _gap(between: str) -> int:
     return BREAK
 
 
+_ABBREVIATION = 5  # letters of the longest word that a full stop may shorten
 _TOUCHING = frozenset("-'’.&\u2010\u2011·•+_")
 _COLONS = frozenset((":", "=", "：", "\u201c", '"', "'", ": ", "-:", ".:", "#", "\u17d6", ": \"", "(", "\u300c", "@"))

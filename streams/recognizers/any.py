@@ -127,7 +127,7 @@ _NUMBER_WORDS = frozenset(
     (
         "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty hundred thousand first second "
         "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
-        "eighteenth nineteenth twentieth thirtieth and sepuluh sebelas belas puluh ratus ribu seribu seratus diez once doce trece "
+        "eighteenth nineteenth twentieth thirtieth sepuluh sebelas belas puluh ratus ribu seribu seratus diez once doce trece "
         "catorce quince dieciséis dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintidos veintitrés veintitres "
         "veinticuatro veinticinco veintiséis veintiseis veintisiete veintiocho veintinueve treinta primero mil dos dalawampu tatlumpu "
         "onse dose trese katorse kinse disisais disisiyete disiotso disinuwebe bente trenta kuwarenta singkuwenta sisenta sitenta otsenta "
@@ -188,7 +188,8 @@ class Numbers(Finder):
             if not self._is_harmless(match[0], reading, start, end):
                 kind = _typed(reading, start, end)
                 if letters := _LETTERS_BEFORE.search(text, max(0, start - 7), start):
-                    if letters[0].isupper() or kind != "PHONE_NUMBER" and len(letters[0].rstrip(" -")) <= 2:
+                    little = any(t.start == letters.start() and t.cue & FUNCTION for t in reading.items)
+                    if letters[0].isupper() or (kind != "PHONE_NUMBER" and len(letters[0]) <= 3 and not little):
                         start = letters.start()
                 if letters := _LETTER_BEHIND.match(text, end):
                     end = letters.end()
@@ -297,8 +298,9 @@ class Dates(Finder):
                     last = after
             elif after is not None and self._is_day(tokens[after].text) and self._is_dated(tokens, after):
                 last = after
-                dated = self._number(tokens, index, -1, 2, 2600)
-                first = dated if dated is not None else index
+                dated = self._number(tokens, index, -1, 1, 2600)
+                joined = dated is not None and not any(t.cue & FUNCTION or t.gap > NEAR for t in tokens[dated + 1 : index + 1])
+                first = dated if dated is not None and joined else index
                 year = self._number(tokens, after, 1, 2, 2600)
                 if year is not None and self._is_year(tokens[year].text):
                     last = year

@@ -10,7 +10,13 @@ from streams.recognizers._lexicon import FUNCTION, NAME, TITLE_AFTER
 from streams.recognizers._reading import PIECE, TOUCHES, Reading, Token
 from streams.recognizers._words import judged
 
-EXAMPLES: dict[str, str] = {}
+EXAMPLES = {
+    "我叫王璟翊，在厂里上班": "我叫<NAME>，在<PLACE>上班",
+    "老板三个月没发工资": "老板三个月没发工资",
+    "主管李晓明扣了我的护照": "主管<NAME>扣了我的护照",
+    "2023年5月3日他打我": "<DATE>他打我",
+    "我住在富民路45号": "<PLACE>",
+}
 
 FAMILY_NAMES = frozenset(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓韩冯曹彭曾肖田董潘袁蔡蒋余杜叶程魏苏吕丁任沈姚卢傅钟姜崔谭廖范汪陆金石戴"

@@ -44,7 +44,6 @@ def _fold_table() -> dict[str, str]:
 
 
 _FOLD = _fold_table()
-_FOLDED = re.compile("[" + "".join(map(re.escape, _FOLD)) + "]")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def shadow(text: str) -> Shadow:
     if text.isascii() and not _CONTROL.search(text):
         return Shadow(text, None)
     burmese = bool(_BURMESE.search(text))
-    if not burmese and not _FOLDED.search(text) and unicodedata.is_normalized("NFC", text):
+    if not burmese and _FOLD.keys().isdisjoint(text) and unicodedata.is_normalized("NFC", text):
         return Shadow(text, None)
     chars: list[str] = []
     origins: list[tuple[int, int]] = []

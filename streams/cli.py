@@ -300,7 +300,9 @@ def deidentify(paths: tuple[Path, ...], theta: float | None) -> None:
             if not isinstance(text, str) or not isinstance(language, str | None):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise click.ClickException(f"line {number} is not an object with id, text and perhaps lang") from None
+            raise click.ClickException(
+                f"line {number} is not an object with id, text and perhaps lang"
+            ) from None
         try:
             redacted = redactor.redact(text, language)
             spans = [asdict(span) for span in redacted.spans]
@@ -516,7 +518,9 @@ def bench_deidentify(corpus: Path, halves: bool, theta: float | None) -> None:
         for line in report(corpus, halves=halves, theta=THETA if theta is None else theta):
             click.echo(line)
     except ModuleNotFoundError:
-        raise click.ClickException('stock Presidio needs a model: pip install -c constraints.txt -e ".[bench]"') from None
+        raise click.ClickException(
+            'stock Presidio needs a model: pip install -c constraints.txt -e ".[bench]"'
+        ) from None
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ def test_templates_that_training_has_not_seen_with_names_that_no_list_has():
     assert found.all.recall >= 0.96 and found.all.over_redaction <= 0.15
     assert {name: tally.recall for name, tally in found.languages.items() if tally.recall < 0.90} == {}
     least = {"PERSON": 0.95, "WORKPLACE": 0.90, "ADDRESS": 0.85}
-    assert {label: found.labels[label].recall for label in least if found.labels[label].recall < least[label]} == {}
+    assert {
+        label: found.labels[label].recall for label in least if found.labels[label].recall < least[label]
+    } == {}
 
 
 def test_harder_messages_that_training_has_not_seen():
@@ -65,10 +67,17 @@ def test_the_public_messages_are_not_trained_on():
     assert "dev.jsonl" in names and "presidio_research.jsonl" not in names
 
 
-def test_with_the_names_of_its_employers_and_villages_an_installation_misses_one_in_a_hundred_at_most(tmp_path):
+def test_with_the_names_of_its_employers_and_villages_an_installation_misses_one_in_a_hundred_at_most(
+    tmp_path,
+):
     path = tmp_path / "names.csv"
     kinds = {"WORKPLACE": "EMPLOYER", "ADDRESS": "VILLAGE"}
-    names = {(kinds[s["label"]], row["text"][s["start"] : s["end"]]) for row in DEV for s in row["spans"] if s["label"] in kinds}
+    names = {
+        (kinds[s["label"]], row["text"][s["start"] : s["end"]])
+        for row in DEV
+        for s in row["spans"]
+        if s["label"] in kinds
+    }
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerows([("kind", "name", "aliases"), *((kind, name, "") for kind, name in sorted(names))])
@@ -105,7 +114,7 @@ def test_an_error_in_any_step_drops_the_text_and_does_not_quote_it(monkeypatch, 
         monkeypatch.setattr(redactor._anonymizer, "anonymize", fail)
     else:
         monkeypatch.setattr(type(redactor._gazetteer), "known", property(fail))
-    with pytest.raises(Undecidable, match="^recogniser$") as refused:
+    with pytest.raises(Undecidable, match=r"^recogniser$") as refused:
         redactor.redact("Wongdeekul hit me", "en")
     assert refused.value.__cause__ is None and refused.value.__context__ is None
 
@@ -119,5 +128,5 @@ def test_every_recogniser_of_every_language_drops_the_text_when_it_fails(monkeyp
     for one in redactor._engine.registry.recognizers:
         with monkeypatch.context() as patch:
             patch.setattr(one, "find", fails)
-            with pytest.raises(Undecidable, match="^recogniser$"):
+            with pytest.raises(Undecidable, match=r"^recogniser$"):
                 redactor.redact("Wongdeekul 12", one.supported_language)

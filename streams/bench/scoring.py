@@ -1,9 +1,9 @@
 """How well a de-identifier does on annotated messages.
 
-    identifier character   a letter, mark or digit (Unicode L*, M*, N*) inside an annotated span
-    leaked entity          what is left of it holds three identifier characters in a row (two for Han; separators do
-                           not break a row), or a whole word of two or more, or all of it; particles do not count
-    over-redaction         share of the other characters, spaces aside, that were removed
+identifier character   a letter, mark or digit (Unicode L*, M*, N*) inside an annotated span
+leaked entity          what is left of it holds three identifier characters in a row (two for Han; separators do
+                       not break a row), or a whole word of two or more, or all of it; particles do not count
+over-redaction         share of the other characters, spaces aside, that were removed
 """
 
 import re
@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 
 from streams.recognizers.context.corpus import Row
 
-_PARTICLES = frozenset(
-    "el la los las del de da dos the of and y ng sa al bin binti van von co ltd".split()  # fmt: skip
-)
+_PARTICLES = frozenset("el la los las del de da dos the of and y ng sa al bin binti van von co ltd".split())
 
 
 @dataclass

@@ -86,7 +86,8 @@ PLACEHOLDERS = {
 _RANK = {label: rank for rank, label in enumerate(PLACEHOLDERS)}
 _WORDLIKE = frozenset({"PERSON", "WORKPLACE", "ADDRESS", "UNKNOWN_WORD"})
 _OPERATORS = {
-    label: OperatorConfig("replace", {"new_value": placeholder}) for label, placeholder in PLACEHOLDERS.items()
+    label: OperatorConfig("replace", {"new_value": placeholder})
+    for label, placeholder in PLACEHOLDERS.items()
 }
 
 
@@ -188,7 +189,9 @@ class Redactor:
             outcome = self._redacted(text, language)
         except Exception:
             outcome = "recogniser"
-        if isinstance(outcome, str):  # raised out here, the error does not carry the one that has seen the text
+        if isinstance(
+            outcome, str
+        ):  # raised out here, the error does not carry the one that has seen the text
             raise Undecidable(outcome)
         return outcome
 
@@ -202,7 +205,7 @@ class Redactor:
         spans = [Span(*seen.original(one.start, one.end), LABELS[one.entity_type]) for one in found]
         spans = _cut(_merged(spans, text), len(text))
         redacted = self._replaced(text, spans)
-        if residue(redacted) or next(self._gazetteer.known.find(redacted), None):
+        if residue(redacted) or list(self._gazetteer.known.find(redacted)):
             return "residue"
         return Redacted(redacted, tuple(spans))
 
@@ -298,7 +301,8 @@ def build_redactor(
     tagger = load_tagger(model) if context else None
     pieces = Pieces()
     readers = {
-        language: Reader(language, pieces, getattr(module, "ENDINGS", ())) for language, module in modules.items()
+        language: Reader(language, pieces, getattr(module, "ENDINGS", ()))
+        for language, module in modules.items()
     }
     gazetteer = Gazetteer(gazetteers, readers["en"].lexicon)
     found = [

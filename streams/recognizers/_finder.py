@@ -48,4 +48,7 @@ class Pattern(Finder):
 
     def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
-        return ((*match.span(match.lastindex or 0), self.ENTITIES[0]) for match in self._pattern.finditer(reading.text))
+        return (
+            (*match.span(match.lastindex or 0), self.ENTITIES[0])
+            for match in self._pattern.finditer(reading.text)
+        )

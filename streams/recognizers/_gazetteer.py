@@ -41,7 +41,9 @@ def read_names(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
             for line, row in enumerate(csv.DictReader(file), 2):
                 kind = "EMPLOYER" if "workplace_id" in row else (row.get("kind") or "").strip().upper()
                 if kind not in KINDS or not row.get("name"):
-                    raise BadGazetteer(f"{path.name}, line {line}: columns are kind, name, aliases; kinds {', '.join(KINDS)}")
+                    raise BadGazetteer(
+                        f"{path.name}, line {line}: columns are kind, name, aliases; kinds {', '.join(KINDS)}"
+                    )
                 for name in (row["name"], *(row.get("aliases") or "").split(";")):
                     yield name, KINDS[kind]
 
@@ -51,7 +53,9 @@ def distinctive(name: str, lexicon: Lexicon) -> str:
     words = name.replace(",", " ").replace(".", " ").split()
 
     def generic(word: str) -> bool:
-        return any(bits & _GENERIC and len(phrase) == 1 for phrase, bits in lexicon.cues.get(word.lower(), ()))
+        return any(
+            bits & _GENERIC and len(phrase) == 1 for phrase, bits in lexicon.cues.get(word.lower(), ())
+        )
 
     while len(words) > 1 and generic(words[-1]):
         words.pop()
@@ -95,7 +99,9 @@ class Gazetteer:
 
     def _read(self) -> KnownNames[str]:
         names = dict(read_names(self._paths()))
-        shorter = {distinctive(name, self._lexicon): kind for name, kind in names.items() if kind == "ORGANIZATION"}
+        shorter = {
+            distinctive(name, self._lexicon): kind for name, kind in names.items() if kind == "ORGANIZATION"
+        }
         return KnownNames((shorter | names).items())
 
 

@@ -49,5 +49,7 @@ def chosen(text: str, hint: str | None, readers: Mapping[str, Reader]) -> str | 
 def _by_words(text: str, readers: Mapping[str, Reader]) -> str:
     """The language of which most words of a text in Latin letters are known; English in doubt."""
     words = [plain(word) for word in _LATIN_WORD.findall(text)]
-    known = {language: sum(own_words(language).get(word, 9) % 8 < 2 for word in words) for language in readers}
+    known = {
+        language: sum(own_words(language).get(word, 9) % 8 < 2 for word in words) for language in readers
+    }
     return max(sorted(known, key=lambda language: language != "en"), key=lambda language: known[language])

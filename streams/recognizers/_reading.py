@@ -6,7 +6,7 @@ number, or a stretch of letters that we cannot read.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -142,9 +142,9 @@ class Reader:
                 yield Token(start, end, match[0], FOREIGN, UNKNOWN, gap)
             else:
                 cover = cover or self._pieces.cover(text)
-                for first, last, known in cover.pieces(start, end):
-                    piece = text[first:last]
-                    yield Token(first, last, piece, PIECE, known, gap)
+                for begin, last, known in cover.pieces(start, end):
+                    piece = text[begin:last]
+                    yield Token(begin, last, piece, PIECE, known, gap)
                     gap = TOUCHES
 
     @staticmethod
@@ -209,7 +209,7 @@ class Reader:
             index += 1
 
 
-def _known_otherwise(words: dict[str, int], word: str, endings: tuple[str, ...]) -> int:
+def _known_otherwise(words: Mapping[str, int], word: str, endings: tuple[str, ...]) -> int:
     """The tier of a word that is not listed as it stands: stretched, without marks, or a domain word with an ending."""
     if word.endswith(("'s", "s'")) and (known := words.get(word[:-2])) is not None:
         return known
@@ -221,7 +221,11 @@ def _known_otherwise(words: dict[str, int], word: str, endings: tuple[str, ...])
     if word.endswith(endings):
         for ending in endings:
             stem = word[: -len(ending)]
-            if len(stem) >= _STEM and word.endswith(ending) and (known := words.get(stem)) in (DOMAIN, FREQUENT):
+            if (
+                len(stem) >= _STEM
+                and word.endswith(ending)
+                and (known := words.get(stem)) in (DOMAIN, FREQUENT)
+            ):
                 return known
     return words.get(without_marks(word), UNKNOWN) if not word.isascii() else UNKNOWN
 
@@ -255,4 +259,6 @@ def _gap(between: str, length: int = 0) -> int:
 
 _ABBREVIATION = 5  # letters of the longest word that a full stop may shorten
 _TOUCHING = frozenset("-'’.&\u2010\u2011·•+_")
-_COLONS = frozenset((":", "=", "：", "\u201c", '"', "'", ": ", "-:", ".:", "#", "\u17d6", ": \"", "(", "\u300c", "@"))
+_COLONS = frozenset(
+    (":", "=", "：", "\u201c", '"', "'", ": ", "-:", ".:", "#", "\u17d6", ': "', "(", "\u300c", "@")
+)

@@ -95,8 +95,12 @@ def shadow(text: str) -> Shadow:
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BURMESE = re.compile("[\u1000-\u109f]")
-_ZERO_FOR_WA = re.compile("(?<![\\d.,/-])0(?=[\u102b-\u103e\u1000-\u1021][\u1000-\u103e])|(?<=[\u1000-\u103e])0(?=[\u102b-\u103e])")
-_CLUSTER = re.compile("[\u1031\u103b\u107e-\u1084]*[\u1000-\u1021\u1023-\u102a\u103f\u106a\u106b\u106e\u106f\u108f-\u1091][\u102b-\u1030\u1032-\u103a\u103c-\u103e\u1060-\u1069\u106c\u106d\u1070-\u107d\u1085-\u108e\u1092-\u1097]*")
+_ZERO_FOR_WA = re.compile(
+    "(?<![\\d.,/-])0(?=[\u102b-\u103e\u1000-\u1021][\u1000-\u103e])|(?<=[\u1000-\u103e])0(?=[\u102b-\u103e])"
+)
+_CLUSTER = re.compile(
+    "[\u1031\u103b\u107e-\u1084]*[\u1000-\u1021\u1023-\u102a\u103f\u106a\u106b\u106e\u106f\u108f-\u1091][\u102b-\u1030\u1032-\u103a\u103c-\u103e\u1060-\u1069\u106c\u106d\u1070-\u107d\u1085-\u108e\u1092-\u1097]*"
+)
 _UNUSUAL = re.compile(  # what Unicode text does not have: the detector costs more than all the rest
     "[\u1060-\u1097]|(?<![\u1000-\u102a\u1039\u103b-\u103f])[\u1031\u103b-\u103e]|\u1039(?![\u1000-\u1021])"
 )

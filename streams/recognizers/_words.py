@@ -29,10 +29,22 @@ from streams.recognizers._lexicon import (
     WORKPLACE,
     WORKPLACE_AFTER,
 )
-from streams.recognizers._reading import BREAK, COLON, COMMA, FOREIGN, NEAR, NUMBER, PIECE, TOUCHES, WORD, Reading, Token
+from streams.recognizers._reading import (
+    BREAK,
+    COLON,
+    NEAR,
+    NUMBER,
+    PIECE,
+    TOUCHES,
+    WORD,
+    Reading,
+    Token,
+)
 
 _ANNOUNCES = NAME_IS | TITLE | ROLE
-_HEADS = TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLACE | TITLE_AFTER | ADDRESS_AFTER
+_HEADS = (
+    TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLACE | TITLE_AFTER | ADDRESS_AFTER
+)
 _GENERIC = INDUSTRY | WORKPLACE_AFTER | WORKPLACE | COMPANY_HEAD
 _SHORT = 12  # letters of a space-delimited chunk that may be one name
 _LONGEST_NAME = 5  # words
@@ -105,7 +117,7 @@ def _after_cues(tokens: list[Token]) -> None:
             continue
         for cue, entity, firm in _BEFORE:
             if token.cue & cue:
-                _take(tokens, index + 1, entity, firm=firm, loose=cue == ROLE or cue == WORKPLACE or cue == VESSEL)
+                _take(tokens, index + 1, entity, firm=firm, loose=cue in (ROLE, WORKPLACE, VESSEL))
 
 
 def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bool) -> None:
@@ -120,7 +132,10 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
     # "name: Mr U ...": further titles and generic words stand between the cue and the name.
     while at < size and at < first + 3 and tokens[at].gap <= COLON and not tokens[at].entity:
         between = tokens[at].cue
-        if not (between & (_GENERIC if entity == "ORGANIZATION" else TITLE | ROLE) and not (firm and at == first and tokens[at].star)):
+        if not (
+            between & (_GENERIC if entity == "ORGANIZATION" else TITLE | ROLE)
+            and not (firm and at == first and tokens[at].star)
+        ):
             break
         skipped = tokens[at]
         at += 1
@@ -129,7 +144,12 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         token = tokens[at]
         if token.gap > (NEAR if taken else COLON) or token.kind == NUMBER:
             break
-        if token.text in _ARTICLES and at + 1 < size and tokens[at + 1].gap == NEAR and tokens[at + 1].namelike:
+        if (
+            token.text in _ARTICLES
+            and at + 1 < size
+            and tokens[at + 1].gap == NEAR
+            and tokens[at + 1].namelike
+        ):
             token.entity = entity  # "rancho el porvenir"
             at += 1
             continue
@@ -141,7 +161,8 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
             break
         first_word = taken == 0
         written_on = token.kind == PIECE and token.gap == TOUCHES and entity == "LOCATION" and not token.cue
-        namelike = token.namelike or bool(token.entity) or (token.initial and taken and tokens[at - 1].initial)
+        goes_on = taken > 0 and token.initial and tokens[at - 1].initial
+        namelike = token.namelike or bool(token.entity) or goes_on
         if first_word and (firm or written_on):
             goes = True
         elif loose:
@@ -193,7 +214,12 @@ def _handles(tokens: list[Token]) -> None:
         if not token.cue & CONTACT:
             continue
         at = index + 1
-        while at < size and at <= index + 3 and tokens[at].gap <= COLON and tokens[at].cue & (FUNCTION | CONTACT):
+        while (
+            at < size
+            and at <= index + 3
+            and tokens[at].gap <= COLON
+            and tokens[at].cue & (FUNCTION | CONTACT)
+        ):
             at += 1
         first = at
         for near in _profile(tokens, first) if not token.cue & PHONE else ():
@@ -217,7 +243,7 @@ def _profile(tokens: list[Token], first: int) -> list[Token]:
     for token in tokens[first : first + 5]:
         if token.gap > (NEAR if found else COLON):
             return found
-        if token.cue & (FUNCTION | CONTACT) and not token.entity or len(found) == 4:
+        if (token.cue & (FUNCTION | CONTACT) and not token.entity) or len(found) == 4:
             return []
         found.append(token)
     return found
@@ -241,7 +267,9 @@ def _beside_removed(tokens: list[Token]) -> None:
             elif step > 0 and token.cue & TITLE and token.named:
                 token.entity = beside.entity  # "Win Ko": a title before a name, a name behind one
             elif (token.star or token.capital) and (
-                token.star or not token.cue & (_HEADS | _GENERIC) or (token.cue & ADDRESS_AFTER and beside.capital)
+                token.star
+                or not token.cue & (_HEADS | _GENERIC)
+                or (token.cue & ADDRESS_AFTER and beside.capital)
             ):
                 token.entity = beside.entity
             elif gap == TOUCHES and token.kind == WORD and token.tier >= FREQUENT:
@@ -291,7 +319,11 @@ def _chunks(tokens: list[Token]) -> None:
         if left[-1].entity:
             _surname(right, left[-1].entity)
         both = (*left, *right)
-        if all(token.star for token in both) and left[0].start + _SHORT >= left[-1].end and right[0].start + _SHORT >= right[-1].end:
+        if (
+            all(token.star for token in both)
+            and left[0].start + _SHORT >= left[-1].end
+            and right[0].start + _SHORT >= right[-1].end
+        ):
             for token in both:
                 token.entity = token.entity or "PERSON"
         for one, other in ((left, right), (right, left)):
@@ -311,8 +343,10 @@ def _surname(chunk: list[Token], entity: str) -> None:
         if token.cue and not token.entity and not token.star:
             break
         head.append(token)
-    if head and head[-1].end - head[0].start <= _SHORT + 2 and any(
-        token.namelike or token.entity for token in head
+    if (
+        head
+        and head[-1].end - head[0].start <= _SHORT + 2
+        and any(token.namelike or token.entity for token in head)
     ):
         for token in head:
             token.entity = token.entity or entity
@@ -329,20 +363,39 @@ def _numbers(tokens: list[Token]) -> None:
         before = tokens[index - 1] if index else None
         after = tokens[index + 1] if index + 1 < size else None
         counted = after is not None and after.gap <= NEAR and bool(after.cue & UNIT)
-        leads = after is not None and after.gap <= NEAR and after.entity and after.kind == WORD and not after.cue & UNIT
+        leads = (
+            after is not None
+            and after.gap <= NEAR
+            and after.entity
+            and after.kind == WORD
+            and not after.cue & UNIT
+        )
         if leads and (before is None or token.gap == BREAK) and token.text.isdigit() and len(token.text) <= 5:
             token.entity = "HOUSE_NUMBER"  # a line that begins "233 Zqxv"
         if before is None:
             continue
-        lettered = before.kind == WORD and len(before.text) == 1 and index > 1 and token.gap <= NEAR  # "room B 2"
+        lettered = (
+            before.kind == WORD and len(before.text) == 1 and index > 1 and token.gap <= NEAR
+        )  # "room B 2"
         head = tokens[index - 2] if lettered else before
         if head.cue & (NUMBER_PLACE | ADDRESS) and tokens[index - lettered].gap <= COLON and not counted:
             token.entity = "HOUSE_NUMBER"
             if lettered:
                 before.entity = "HOUSE_NUMBER"
-        elif before.text in _NUMBER_SIGNS and index > 1 and tokens[index - 2].entity and before.gap <= NEAR and token.gap <= NEAR:
+        elif (
+            before.text in _NUMBER_SIGNS
+            and index > 1
+            and tokens[index - 2].entity
+            and before.gap <= NEAR
+            and token.gap <= NEAR
+        ):
             token.entity = "HOUSE_NUMBER"
-        elif before.entity and (before.kind != NUMBER or before.entity == "LOCATION") and token.gap <= NEAR and not counted:
+        elif (
+            before.entity
+            and (before.kind != NUMBER or before.entity == "LOCATION")
+            and token.gap <= NEAR
+            and not counted
+        ):
             token.entity = before.entity
         elif (
             after is not None
@@ -380,7 +433,15 @@ def runs(tokens: Iterable[Token]) -> Iterator[Found]:
 class Words(Finder):
     """Every word and piece of a text, judged by tier, cues and neighbours."""
 
-    ENTITIES = ("UNKNOWN_WORD", "PERSON", "ORGANIZATION", "LOCATION", "VEHICLE_ID", "HOUSE_NUMBER", "SOCIAL_HANDLE")
+    ENTITIES = (
+        "UNKNOWN_WORD",
+        "PERSON",
+        "ORGANIZATION",
+        "LOCATION",
+        "VEHICLE_ID",
+        "HOUSE_NUMBER",
+        "SOCIAL_HANDLE",
+    )
 
     def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""

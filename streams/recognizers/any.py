@@ -52,7 +52,9 @@ _SPOKEN_EMAIL = re.compile(
     r"(?:(?:\s?[(\[{<]\s?dot\s?[)\]}>]\s?|\sdot\s|\.)[\w-]{1,20}){1,3}|\b\w+(?:\sdot\s\w+)?\sdot\s(?:com|net|org|co)\b",
     re.IGNORECASE,
 )
-_URL = re.compile(r"(?:https?|ftp|line|tg|fb|whatsapp|viber)\s?:\s?//\s?[!-~]+|\bwww\s?\.\s?[!-~]+", re.IGNORECASE)
+_URL = re.compile(
+    r"(?:https?|ftp|line|tg|fb|whatsapp|viber)\s?:\s?//\s?[!-~]+|\bwww\s?\.\s?[!-~]+", re.IGNORECASE
+)
 _DOMAIN = re.compile(
     r"(?<![A-Za-z0-9@.-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\."
     r"(?:(?:com|net|org|info|app|link|page|site|online|shop|biz|xyz|co|io|me|tv|ly|gg|gl|be|cc|asia|th|mm|kh|la|vn|my|ph|sg|hk|cn|"
@@ -60,7 +62,9 @@ _DOMAIN = re.compile(
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"@\s?(?:[A-Za-z0-9][A-Za-z0-9_.\-]{0,40}|[^\s@,;:!?()<>，。、；：！？]{1,40})")
-_DOTTED = re.compile(r"(?<![\w@./-])[A-Za-z]\w*(?:\.\w+){2,}(?!\w|\.\w)|(?<![\w@./-])[A-Za-z0-9.]*[A-Za-z0-9]_+[A-Za-z0-9][\w.]*")
+_DOTTED = re.compile(
+    r"(?<![\w@./-])[A-Za-z]\w*(?:\.\w+){2,}(?!\w|\.\w)|(?<![\w@./-])[A-Za-z0-9.]*[A-Za-z0-9]_+[A-Za-z0-9][\w.]*"
+)
 _GPS = re.compile(
     r"(?:\b[NSEW]\s?)?\d{1,3}(?:\.\d+)?\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
     r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
@@ -77,9 +81,7 @@ _MONEY_SIGNS = frozenset("฿៛₭₫₹৳¥₱$€£")
 _TIME = r"(?:[01]?\d|2[0-4])(?:[.:][0-5]\d){1,2}"
 _TIMES = re.compile(rf"{_TIME}(?:\s?[-\u2010-\u2015/~]\s?{_TIME})+|{_TIME}")
 _YEARS = re.compile(r"(?:19|20|25)\d\d\s?[-\u2010-\u2015/]\s?(?:19|20|25)\d\d")
-_NRC = re.compile(
-    r"\d{1,2}\s?[/-]\s?[A-Za-z\u1000-\u109f]{2,30}\s?\([A-Za-z\u1000-\u109f]{1,12}\)\s?\d{1,6}"
-)
+_NRC = re.compile(r"\d{1,2}\s?[/-]\s?[A-Za-z\u1000-\u109f]{2,30}\s?\([A-Za-z\u1000-\u109f]{1,12}\)\s?\d{1,6}")
 _SLASHED = re.compile(r"(?<![\d/])\d{1,5}/\d{1,5}(?:/\d{1,5})?(?![\d/])")
 _FRACTIONS = frozenset({"1/2", "1/3", "2/3", "1/4", "3/4", "24/7", "7/7", "50/50", "100/100"})
 _MIXED = re.compile(r"[A-Za-z0-9]+(?:[-/._][A-Za-z0-9]+)*")
@@ -93,9 +95,7 @@ _LETTERS_THEN_NUMBER = re.compile(r"[A-Za-z]{1,4}-\d{2,}")
 _NUMERIC_DATE = re.compile(
     r"(?<![\d.:])\d{1,4}\s?([./\-।–])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
 )
-_THAI_PLATE = (
-    r"(?<![ก-ฮะ-์\d])(?:\d?[ก-ฮ]{1,3}\s?-\s?|\d?[ก-ฮ]{2}\s)\d{2,4}(?!\d)|(?:ทะเบียน|ป้าย)\s?(\d?\s?[ก-ฮ]{1,3}\s?-?\s?\d{1,4})(?!\d)"
-)
+_THAI_PLATE = r"(?<![ก-ฮะ-์\d])(?:\d?[ก-ฮ]{1,3}\s?-\s?|\d?[ก-ฮ]{2}\s)\d{2,4}(?!\d)|(?:ทะเบียน|ป้าย)\s?(\d?\s?[ก-ฮ]{1,3}\s?-?\s?\d{1,4})(?!\d)"
 _TYPES = (
     (PASSPORT, "PASSPORT"),
     (BANK_ACCOUNT, "BANK_ACCOUNT"),
@@ -108,7 +108,9 @@ _DOCUMENTS = PASSPORT | BANK_ACCOUNT | WORK_PERMIT | NATIONAL_ID
 _TYPING = _DOCUMENTS | VESSEL | PHONE
 _PHONE_LIKE = re.compile(r"[+(]|0\d")
 _PLUS = frozenset(("plus", "plas", "más", "mas", "tambah", "cộng", "cong"))
-_MULTIPLES = frozenset(("double", "triple", "doble", "dobel", "ganda", "तीन बार", "डबल", "ट्रिपल", "ডাবল", "ดับเบิล"))
+_MULTIPLES = frozenset(
+    ("double", "triple", "doble", "dobel", "ganda", "तीन बार", "डबल", "ट्रिपल", "ডাবল", "ดับเบิล")
+)
 
 
 def _typed(reading: Reading, start: int, end: int) -> str:
@@ -176,7 +178,15 @@ class Contacts(Finder):
 class Numbers(Finder):
     """Five or more joined digits that are not a sum, a time or years, and codes that mix letters and digits."""
 
-    ENTITIES = ("PHONE_NUMBER", "NATIONAL_ID", "PASSPORT", "BANK_ACCOUNT", "WORK_PERMIT", "VEHICLE_ID", "HOUSE_NUMBER")
+    ENTITIES = (
+        "PHONE_NUMBER",
+        "NATIONAL_ID",
+        "PASSPORT",
+        "BANK_ACCOUNT",
+        "WORK_PERMIT",
+        "VEHICLE_ID",
+        "HOUSE_NUMBER",
+    )
 
     def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
@@ -189,7 +199,9 @@ class Numbers(Finder):
                 kind = _typed(reading, start, end)
                 if letters := _LETTERS_BEFORE.search(text, max(0, start - 7), start):
                     little = any(t.start == letters.start() and t.cue & FUNCTION for t in reading.items)
-                    if letters[0].isupper() or (kind != "PHONE_NUMBER" and len(letters[0]) <= 3 and not little):
+                    if letters[0].isupper() or (
+                        kind != "PHONE_NUMBER" and len(letters[0]) <= 3 and not little
+                    ):
                         start = letters.start()
                 if letters := _LETTER_BEHIND.match(text, end):
                     end = letters.end()
@@ -204,7 +216,9 @@ class Numbers(Finder):
         end = 0
         for match in _MIXED.finditer(text):
             token = match[0]
-            torn = end and not text[end : match.start()].strip(" \n-")  # the rest of a code that was torn apart
+            torn = end and not text[end : match.start()].strip(
+                " \n-"
+            )  # the rest of a code that was torn apart
             if not token.isalpha() and not token.isdigit() and (torn or self._is_code(token)):
                 yield *match.span(), _typed(reading, *match.span())
                 end = match.end()
@@ -218,7 +232,9 @@ class Numbers(Finder):
             return False
         near = [t for t in reading.items if start - 18 <= t.end <= start or end <= t.start <= end + 14]
         money = [t for t in near if t.cue & CURRENCY]
-        if any(t.cue & _TYPING and not t.cue & CURRENCY and t.end <= start and t.end >= start - 12 for t in near):
+        if any(
+            t.cue & _TYPING and not t.cue & CURRENCY and t.end <= start and t.end >= start - 12 for t in near
+        ):
             return grouped and bool(money)
         if grouped:
             return True
@@ -246,7 +262,9 @@ class SpokenNumbers(Finder):
         tokens = reading.items
         for start, end, entity in self._runs(tokens, self._is_digit, 5, "PHONE_NUMBER"):
             before = next((one for one in reversed(tokens) if one.end <= start), None)
-            if before and (before.text in _PLUS or (len(before.text) <= 3 and before.kind == WORD and not before.cue)):
+            if before and (
+                before.text in _PLUS or (len(before.text) <= 3 and before.kind == WORD and not before.cue)
+            ):
                 start = before.start  # "plus six six", and the letter of a passport said by its name
             yield start, end, entity
         yield from self._runs(reading.items, self._is_letter, 3, "PERSON")
@@ -302,14 +320,21 @@ class Dates(Finder):
             elif after is not None and self._is_day(tokens[after].text) and self._is_dated(tokens, after):
                 last = after
                 dated = self._number(tokens, index, -1, 1, 2600)
-                joined = dated is not None and not any(t.cue & FUNCTION or t.gap > NEAR for t in tokens[dated + 1 : index + 1])
+                joined = dated is not None and not any(
+                    t.cue & FUNCTION or t.gap > NEAR for t in tokens[dated + 1 : index + 1]
+                )
                 first = dated if dated is not None and joined else index
                 year = self._number(tokens, after, 1, 2, 2600)
                 if year is not None and self._is_year(tokens[year].text):
                     last = year
             else:
                 continue
-            if first and tokens[first].kind == NUMBER and tokens[first].gap == TOUCHES and tokens[first - 1].kind == WORD:
+            if (
+                first
+                and tokens[first].kind == NUMBER
+                and tokens[first].gap == TOUCHES
+                and tokens[first - 1].kind == WORD
+            ):
                 first -= 1  # "ika-7"
             yield tokens[first].start, tokens[last].end, "DATE_TIME"
 
@@ -319,7 +344,13 @@ class Dates(Finder):
         first = last = index
         while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
             first -= 1
-        if first and first == index and tokens[first - 1].text in _LINKS and index > 1 and _is_number_word(tokens[index - 2]):
+        if (
+            first
+            and first == index
+            and tokens[first - 1].text in _LINKS
+            and index > 1
+            and _is_number_word(tokens[index - 2])
+        ):
             first = index - 2
             while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
                 first -= 1
@@ -327,7 +358,7 @@ class Dates(Finder):
             last += 2
         while last + 1 < len(tokens) and tokens[last + 1].gap <= COMMA and _is_number_word(tokens[last + 1]):
             last += 1
-        if first < index or last > index and not _is_counted(tokens, last):
+        if first < index or (last > index and not _is_counted(tokens, last)):
             yield tokens[first].start, tokens[last].end, "DATE_TIME"
 
     @staticmethod
@@ -389,16 +420,30 @@ class Plates(Finder):
     def _letters_around(text: str, left: Token, number: Token, right: Token) -> Iterator[Found]:
         """ "DR 8842 KZ": one to three capitals on either side of a number."""
         for letters in (left, right):
-            if not letters.text.isascii() or len(letters.text) > 3 or not text[letters.start : letters.end].isupper():
+            if (
+                not letters.text.isascii()
+                or len(letters.text) > 3
+                or not text[letters.start : letters.end].isupper()
+            ):
                 return
-        if number.gap <= NEAR and right.gap <= NEAR and number.text.isdigit() and not (left.cue | right.cue) & (UNIT | CURRENCY):
+        if (
+            number.gap <= NEAR
+            and right.gap <= NEAR
+            and number.text.isdigit()
+            and not (left.cue | right.cue) & (UNIT | CURRENCY)
+        ):
             yield left.start, right.end, "VEHICLE_ID"
 
     @staticmethod
     def _plate(tokens: list[Token], first: int) -> Iterator[Found]:
         size = len(tokens)
         at = first
-        while at < size and at < first + 3 and tokens[at].gap <= COLON and tokens[at].cue & (FUNCTION | VESSEL | PHONE):
+        while (
+            at < size
+            and at < first + 3
+            and tokens[at].gap <= COLON
+            and tokens[at].cue & (FUNCTION | VESSEL | PHONE)
+        ):
             at += 1
         first, last = at, -1
         while at < size and at < first + 6 and tokens[at].gap <= (COLON if at == first else NEAR):
@@ -407,15 +452,17 @@ class Plates(Finder):
                 if _is_counted(tokens, at):
                     break
                 last = at
-            elif (token.cue & (FUNCTION | UNIT) and len(token.text) > 1 and not token.initial) or len(token.text) > 5 and not token.entity:
+            elif (token.cue & (FUNCTION | UNIT) and len(token.text) > 1 and not token.initial) or (
+                len(token.text) > 5 and not token.entity
+            ):
                 break
             at += 1
         if last >= first:
             # letters behind the number belong to it: "25883 TS"
             lettered = last > first and len(tokens[first].text) <= 2
-            if last + 1 < size and tokens[last + 1].gap <= NEAR and tokens[last + 1].kind == WORD:
-                if tokens[last + 1].tier >= NAME or (lettered and len(tokens[last + 1].text) <= 2):
-                    last += 1
+            behind = tokens[last + 1] if last + 1 < size else None
+            if behind and behind.gap <= NEAR and behind.kind == WORD:
+                last += behind.tier >= NAME or (lettered and len(behind.text) <= 2)
             yield tokens[first].start, tokens[last].end, "VEHICLE_ID"
 
 

@@ -10,9 +10,7 @@ EXAMPLES = {
     "knhom chmous Zqxv, thaoke min berk luy": "knhom chmous <NAME>, thaoke min berk luy",
 }
 
-_DATE = (
-    r"(?:ថ្ងៃ(?:ទី)?\s?)?\d{1,2}\s?ខែ\s?\d{1,2}(?:\s?(?:ឆ្នាំ|[/-])\s?\d{2,4})?|ថ្ងៃទី\s?\d{1,2}(?!\d)"
-)
+_DATE = r"(?:ថ្ងៃ(?:ទី)?\s?)?\d{1,2}\s?ខែ\s?\d{1,2}(?:\s?(?:ឆ្នាំ|[/-])\s?\d{2,4})?|ថ្ងៃទី\s?\d{1,2}(?!\d)"
 
 
 def recognizers() -> list[Finder]:

@@ -43,7 +43,11 @@ class VietnameseNames(Finder):
         """See the class."""
         tokens = judged(reading)
         for index, token in enumerate(tokens):
-            if token.kind != WORD or without_marks(token.text) not in FAMILY_NAMES or not (token.namelike or token.entity):
+            if (
+                token.kind != WORD
+                or without_marks(token.text) not in FAMILY_NAMES
+                or not (token.namelike or token.entity)
+            ):
                 continue
             last = index
             while (

@@ -25,7 +25,25 @@ FAMILY_NAMES = frozenset(
     "车项连芦麦褚娄窦戚岑景党宫费卜冷晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝"
     "張劉陳楊黃趙吳孫馬羅鄭謝許鄧韓馮蕭葉呂盧鐘譚範陸賈韋鄒閻龍賀顧龔邵萬錢嚴湯龐顏莊聶魯詹歐關蘭紀畢單蘇"
 )
-_DOUBLE = frozenset({"欧阳", "司马", "上官", "诸葛", "司徒", "夏侯", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "歐陽", "司馬", "諸葛"})
+_DOUBLE = frozenset(
+    {
+        "欧阳",
+        "司马",
+        "上官",
+        "诸葛",
+        "司徒",
+        "夏侯",
+        "东方",
+        "皇甫",
+        "尉迟",
+        "公孙",
+        "慕容",
+        "令狐",
+        "歐陽",
+        "司馬",
+        "諸葛",
+    }
+)
 
 _DATE = (
     r"(?:(?:\d{2,4}|[〇零一二三四五六七八九]{2,4})\s?[年/.-]\s?)?(?:\d{1,2}|[一二三四五六七八九十]{1,2})\s?月\s?"
@@ -62,7 +80,7 @@ class ChineseNames(Finder):
         taken = letters = 0
         for token in tokens[first : first + 2]:
             size = token.end - token.start
-            usual = token.cue and not token.star or token.cue & (FUNCTION | TITLE_AFTER)
+            usual = (token.cue and not token.star) or token.cue & (FUNCTION | TITLE_AFTER)
             if token.kind != PIECE or token.gap != TOUCHES or letters + size > 2 or usual:
                 break
             if size == 2 and not (token.star or token.tier >= NAME):

@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-_SPACED = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff\u0900-\u09ff\\d]")  # letters that belong to one word with their neighbour
+_SPACED = re.compile(
+    "[A-Za-z\u00aa-\u024f\u1e00-\u1eff\u0900-\u09ff\\d]"
+)  # letters that belong to one word with their neighbour
 _LEAST = 3
 T = TypeVar("T")
 
@@ -17,10 +19,11 @@ class BadGazetteer(ValueError):
     """A list of names that cannot be used; the message gives file and line, never a name."""
 
 
-
 @cache
 def _folded(char: str) -> str:
-    plain = "".join(c for c in unicodedata.normalize("NFKD", char).casefold() if not _is_latin_mark(c)).replace("đ", "d")
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKD", char).casefold() if not _is_latin_mark(c)
+    ).replace("đ", "d")
     return "".join(c for c in unicodedata.normalize("NFKC", plain) if unicodedata.category(c)[0] in "LMN")
 
 

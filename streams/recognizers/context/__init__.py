@@ -41,7 +41,17 @@ def _look(token: Token) -> str:
 
 def _size(token: Token) -> str:
     length = token.end - token.start
-    return "1" if length == 1 else "2" if length == 2 else "3-4" if length <= 4 else "5-8" if length <= 8 else "9"
+    return (
+        "1"
+        if length == 1
+        else "2"
+        if length == 2
+        else "3-4"
+        if length <= 4
+        else "5-8"
+        if length <= 8
+        else "9"
+    )
 
 
 def features(reading: Reading) -> list[list[str]]:
@@ -50,7 +60,13 @@ def features(reading: Reading) -> list[list[str]]:
     language = reading.language
     looks = [_look(token) for token in tokens]
     words = [
-        token.text if token.tier == DOMAIN and not token.star and not token.named and not token.entity and token.kind != NUMBER else looks[i]
+        token.text
+        if token.tier == DOMAIN
+        and not token.star
+        and not token.named
+        and not token.entity
+        and token.kind != NUMBER
+        else looks[i]
         for i, token in enumerate(tokens)
     ]
     last = len(tokens) - 1
@@ -93,7 +109,13 @@ def features(reading: Reading) -> list[list[str]]:
         if announced:
             row += [announced, f"s{announced}{look}"]
         row += _cues("c", token.cue)
-        if token.tier == DOMAIN and not token.entity and token.kind != NUMBER and not token.star and not token.named:
+        if (
+            token.tier == DOMAIN
+            and not token.entity
+            and token.kind != NUMBER
+            and not token.star
+            and not token.named
+        ):
             row.append(f"w={token.text}")
         rows.append(row)
         if token.cue & ~(FUNCTION | DIGIT):
@@ -117,7 +139,9 @@ class Context(Finder):
         undecided = [
             index
             for index, token in enumerate(tokens)
-            if not token.entity and token.kind != NUMBER and not (token.cue & (FUNCTION | DIGIT) and not token.star)
+            if not token.entity
+            and token.kind != NUMBER
+            and not (token.cue & (FUNCTION | DIGIT) and not token.star)
         ]
         if not undecided:
             return

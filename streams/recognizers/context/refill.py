@@ -68,7 +68,9 @@ def unlisted(rng: random.Random, label: str, language: str, stood: str) -> str:
         if script in UNSPACED:
             return syllables(rng, script, max(2, min(4, len(word) // 3)))
         made = syllables(rng, script, rng.choice((2, 2, 3)))
-        return made.upper() if word.isupper() and len(word) > 1 else made.title() if word[0].isupper() else made
+        return (
+            made.upper() if word.isupper() and len(word) > 1 else made.title() if word[0].isupper() else made
+        )
 
     letters = rf"[{LATIN}]{{2,}}" if script == "latin" else r"[^\W\d_][^\s\d,.()/-]*"
     return re.sub(letters, other, stood)
@@ -79,9 +81,15 @@ def _pool(language: str, script: str, tiers: tuple[int, ...], starred: bool) -> 
     """Listed words of these tiers in a script, at least two letters; with ``starred``, of domain words only those."""
     found = []
     for word, known in own_words(language).items():
-        if len(word) < 2 or known % STAR not in tiers or (starred and known % STAR == DOMAIN and not known & STAR):
+        if (
+            len(word) < 2
+            or known % STAR not in tiers
+            or (starred and known % STAR == DOMAIN and not known & STAR)
+        ):
             continue
-        if (re.match(f"[{LATIN}]", word) and script == "latin") or (script != "latin" and script_of(word, "") == script):
+        if (re.match(f"[{LATIN}]", word) and script == "latin") or (
+            script != "latin" and script_of(word, "") == script
+        ):
             found.append(word)
     return tuple(sorted(found))
 
@@ -95,19 +103,24 @@ def varied(rng: random.Random, label: str, language: str, stood: str) -> str:
         return unlisted(rng, label, language, stood)
     script = script_of(stood, language)
     tiers = (NAME,) if kind < 0.7 else (DOMAIN, FREQUENT) if kind < 0.9 else (FREQUENT,)
-    source = language if script in ("latin", language) or (script == "hi" and language in ("hi", "ne")) else script
+    source = (
+        language if script in ("latin", language) or (script == "hi" and language in ("hi", "ne")) else script
+    )
     pool = _pool(source, script, tiers, True) or _pool("en", "latin", tiers, True)
     if not pool:
         return unlisted(rng, label, language, stood)
     if script in UNSPACED:
         words = re.split(r"(\s+)", stood)
         return "".join(
-            word if not word.strip() else "".join(rng.choices(pool, k=2 if len(word) > 3 else 1)) for word in words
+            word if not word.strip() else "".join(rng.choices(pool, k=2 if len(word) > 3 else 1))
+            for word in words
         )
 
     def other(match: re.Match[str]) -> str:
         word, made = match[0], rng.choice(pool)
-        return made.upper() if word.isupper() and len(word) > 1 else made.title() if word[0].isupper() else made
+        return (
+            made.upper() if word.isupper() and len(word) > 1 else made.title() if word[0].isupper() else made
+        )
 
     letters = rf"[{LATIN}]{{2,}}" if script == "latin" else r"[^\W\d_][^\s\d,.()/-]*"
     return re.sub(letters, other, stood)

@@ -42,7 +42,9 @@ def training_files(corpus: Path) -> list[Path]:
 
 def labels(tokens: Sequence[Token], spans: Iterable[Any]) -> list[str]:
     """For each token the entity of the identifier it lies in, or O."""
-    named = [(span["start"], span["end"], _ENTITY[span["label"]]) for span in spans if span["label"] in _ENTITY]
+    named = [
+        (span["start"], span["end"], _ENTITY[span["label"]]) for span in spans if span["label"] in _ENTITY
+    ]
     return [
         next((entity for start, end, entity in named if token.start < end and start < token.end), "O")
         for token in tokens
@@ -100,7 +102,8 @@ def _tagged(line: str, language: str, person: str) -> dict[str, Any] | None:
 
 
 def _columns(words: Sequence[tuple[str, str]], language: str, person: str) -> dict[str, Any] | None:
-    text, spans = "", []
+    text = ""
+    spans: list[dict[str, Any]] = []
     for word, tag in words:
         kind = re.sub("^[BIES]-", "", tag.upper())
         if kind not in ("O", person) and not kind.startswith(person):
@@ -141,7 +144,9 @@ def train(redactor: Redactor, rows: Sequence[Row], public: Sequence[Row], seed: 
 
 
 @click.command()
-@click.option("--corpus", type=click.Path(path_type=Path, exists=True), default=Path("tests/corpus"), show_default=True)
+@click.option(
+    "--corpus", type=click.Path(path_type=Path, exists=True), default=Path("tests/corpus"), show_default=True
+)
 @click.option("--public", type=click.Path(path_type=Path, exists=True), help="Folder of the public corpora.")
 @click.option("--each", default=700, show_default=True, help="Public sentences of each language.")
 @click.option("--seed", default=7, show_default=True)
@@ -158,7 +163,9 @@ def main(corpus: Path, public: Path | None, each: int, seed: int, model: Path) -
             chosen.append(row)
     seen = train(build_redactor(context=False), rows, chosen, seed, model)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    click.echo(f"messages {seen}, of them public {len(chosen)}; corpus {digest}; model {model.stat().st_size} bytes")
+    click.echo(
+        f"messages {seen}, of them public {len(chosen)}; corpus {digest}; model {model.stat().st_size} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 
 from streams import recognizers
 from streams.recognizers import LABELS, LONGEST, PLACEHOLDERS, Redactor, Undecidable, build_redactor, residue
+from streams.recognizers._languages import chosen
 from streams.recognizers._lexicon import CUES, entries, own_cues
 
 LANGUAGES = [m.name for m in pkgutil.iter_modules(recognizers.__path__) if len(m.name) == 2]
@@ -162,6 +163,26 @@ def test_short_numbers_and_plain_words_stay(redactor):
 def test_a_regional_language_tag_and_no_tag_find_the_same_language(redactor):
     text = "นายจ้างไม่จ่ายค่าแรง"
     assert redactor.redact(text, "th-TH") == redactor.redact(text, None) == redactor.redact(text, "TH")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "read_as"),
+    [
+        ("hola me llamo Pedro y no me pagan", None, "es"),
+        ("nama saya Budi, gaji tidak dibayar", "und", "id"),
+        ("the boss did not pay", None, "en"),
+        ("เจ้านายไม่จ่ายเงิน", "en", "th"),
+        ("मालिक पैसे नहीं देता", "ne", "ne"),
+        ("မလေးရှားမှာ အလုပ်လုပ်တယ် boss", "en", "my"),
+        ("call the boss นะ", "en", "en"),
+        ("gaji", "ms", "id"),
+        ("sahod", "fil-PH", "tl"),
+        ("hello", "de", None),
+        ("Меня бьют", "en", None),
+    ],
+)
+def test_the_hint_is_followed_unless_the_letters_say_otherwise(redactor, text, hint, read_as):
+    assert chosen(text, hint, redactor.languages) == read_as
 
 
 @pytest.mark.parametrize("language", ["xx", "fr", "", "de-AT"])

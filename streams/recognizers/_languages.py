@@ -1,10 +1,20 @@
 """Which language to read a text in: the hint, corrected by the letters."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 
-from streams.recognizers._lexicon import BENGALI, DEVANAGARI, LATIN, UNSPACED, WORD_PATTERN, own_words, plain
-from streams.recognizers._reading import Reader
+from streams.recognizers._lexicon import (
+    BENGALI,
+    DEVANAGARI,
+    FREQUENT,
+    LATIN,
+    STAR,
+    UNKNOWN,
+    UNSPACED,
+    WORD_PATTERN,
+    own_words,
+    plain,
+)
 
 _SCRIPTS = {
     **{language: re.compile(f"[{letters}]") for language, letters in UNSPACED.items()},
@@ -23,7 +33,7 @@ _OTHER_CODES = {
 }  # fmt: skip
 
 
-def chosen(text: str, hint: str | None, readers: Mapping[str, Reader]) -> str | None:
+def chosen(text: str, hint: str | None, readers: Collection[str]) -> str | None:
     """The language to read a text in; None when it has no reader or most letters are of a script without one.
 
     ``hint``: an ISO 639 code, perhaps with a region ("th-TH"); None or "und" lets the text decide. A hint that the
@@ -46,10 +56,11 @@ def chosen(text: str, hint: str | None, readers: Mapping[str, Reader]) -> str | 
     return code if code in _SAME_SCRIPT.get(most, (most,)) else most
 
 
-def _by_words(text: str, readers: Mapping[str, Reader]) -> str:
+def _by_words(text: str, readers: Collection[str]) -> str:
     """The language of which most words of a text in Latin letters are known; English in doubt."""
     words = [plain(word) for word in _LATIN_WORD.findall(text)]
     known = {
-        language: sum(own_words(language).get(word, 9) % 8 < 2 for word in words) for language in readers
+        language: sum(own_words(language).get(word, UNKNOWN) % STAR <= FREQUENT for word in words)
+        for language in readers
     }
     return max(sorted(known, key=lambda language: language != "en"), key=lambda language: known[language])

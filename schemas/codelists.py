@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -49,6 +50,22 @@ def channel_classes() -> dict[str, str]:
     """Return ``{channel: its class}``, a code of ``channel_classes``."""
     lines = (_CODES / "channels.csv").read_text(encoding="utf-8").splitlines()
     return {row["code"]: row["class"] for row in csv.DictReader(lines)}
+
+
+@cache
+def issue_indicators() -> dict[str, tuple[str, ...]]:
+    """Return ``{issue: the indicators of forced labour it points to}``; for some issues there is none."""
+    return {row["code"]: tuple(row["indicators"].split()) for row in _issue_rows()}
+
+
+@cache
+def issue_severity() -> dict[str, str]:
+    """Return ``{issue: severity}``."""
+    return {row["code"]: row["severity"] for row in _issue_rows()}
+
+
+def _issue_rows() -> Iterator[dict[str, str]]:
+    return csv.DictReader((_CODES / "issue_codes.csv").read_text(encoding="utf-8").splitlines())
 
 
 @cache

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from odd_readers import obedient
@@ -104,7 +105,7 @@ def test_letters_that_are_no_unicode_come_back_as_they_were(pool):
 def test_what_is_wrong_with_a_list_of_names_is_told_and_of_other_errors_only_type_and_place(caplog):
     with pytest.raises(NoReader, match=r"does not start: villages\.csv, line 3: no such kind"):
         Pool("odd_readers:fussy", ["villages.csv"], 1, SECONDS)
-    with pytest.raises(NoReader, match="ValueError at .*odd_readers.py") as caught:
+    with pytest.raises(NoReader, match=r"ValueError at .*odd_readers\.py") as caught:
         Pool("odd_readers:broken", [], 1, SECONDS)
     assert "Somchai" not in str(caught.value) + caplog.text
 
@@ -143,5 +144,4 @@ def alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rpartition(")")[2].split()[0] != "Z"
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

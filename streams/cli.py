@@ -44,6 +44,7 @@ from streams.steps.known import BadGazetteer
 from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
 from streams.steps.uniqueness import CROWD
+from streams.texts import dropped_texts
 from streams.uniqueness import kept
 
 _log = logging.getLogger("streams.cli")
@@ -405,6 +406,17 @@ def privacy_uniqueness(as_json: bool) -> None:
     click.echo(f"coarsened by themselves: {', '.join(found.steps) or 'none'}")
     click.echo(f"coarsened by decision: {', '.join(node.stream.coarsened) or 'none'}")
     click.echo(f"advised (CHORUS_COARSEN): {', '.join(found.advised) or 'none'}")
+
+
+@privacy.command(name="texts", epilog=_example("chorus privacy texts --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def privacy_texts(as_json: bool) -> None:
+    """Say how many cases lost a text, and why: in bands, over the last four whole weeks."""
+    found = dropped_texts(_node().db, system_clock())
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo("\n".join(f"{status}: {share}" for status, share in found.items()))
 
 
 @main.command(epilog=_example("chorus query 'SELECT * FROM released.alerts FINAL'"))

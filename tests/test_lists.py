@@ -1,5 +1,6 @@
 """The operator's lists: used as they are now, checked at the start, and never quoted."""
 
+import json
 import logging
 import os
 import time
@@ -7,7 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from connectors import sources
 from connectors.settings import ConnectorSettings
+from connectors.sources import canonical
+from schemas.events import SealedReport
 from streams.app import Node
 from streams.fresh import Fresh
 from streams.lists import check_gazetteers, gazetteers, read_register, register_file
@@ -132,9 +136,7 @@ def test_a_name_that_is_added_while_the_node_runs_is_removed_a_second_later(node
     read_all = node.read_all
     text = "we work the night shift for no pay"
     assert read_all([(text, "en")])[0].text == text
-    (node.home / "gazetteers" / "dormitories.csv").write_text(
-        "kind,name,aliases\nDORMITORY,Night Shift,\n"
-    )
+    (node.home / "gazetteers" / "dormitories.csv").write_text("kind,name,aliases\nDORMITORY,Night Shift,\n")
     time.sleep(1.1)
     (read,) = read_all([(text, "en")])
     assert "shift" not in read.text and "pay" in read.text
@@ -157,3 +159,12 @@ def test_readers_in_processes_read_as_one_in_the_node_does(node):
         assert here == there and [bool(words.text) for words in here] == [True, True, True, False]
     finally:
         apart.close()
+
+
+def test_a_door_of_the_node_de_identifies_for_the_sources_that_ask_for_it(node):
+    for name, where in (("hotline", "stream"), ("union", "source")):
+        sources.add(node.home, name, deidentify=where)
+    raw = json.dumps({"id": "1", "narratives": [{"key": "a", "text": SECRET, "lang": "en"}]}).encode()
+    node.door().accept([canonical.read(raw, name, "STATIC_SECRET") for name in ("hotline", "union")])
+    sent = [node.codec.decode(SealedReport, row.parcel.value) for row in node.outbox().unsent(0, 10)]
+    assert [report.body_schema for report in sent] == ["raw_report_body/1", "deidentified_body/1"]

@@ -492,5 +492,38 @@ def health() -> None:
     click.echo("well")
 
 
+@main.group()
+def bench() -> None:
+    """Measure this build on data that is not anyone's: agreement with labels, speed."""
+
+
+@bench.command(name="suggest", epilog=_example("chorus bench suggest"))
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default="tests/corpus/dev.jsonl",
+    show_default=True,
+    help="JSON lines: text, lang, spans, and a note with tpl=.",
+)
+@click.option(
+    "--gold",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default="tests/corpus/indicators.csv",
+    show_default=True,
+    help="CSV: template, indicators, issues, severity.",
+)
+def bench_suggest(corpus: Path, gold: Path) -> None:
+    """Compare suggested codes with a human's labels: a confusion table in Markdown."""
+    from streams.bench.suggest import judged, report
+    from streams.steps import lexicon
+    from streams.steps.suggest import Suggester
+
+    suggester = Suggester(lexicon.read())
+    try:
+        click.echo(report(judged(suggester, corpus, gold), judged(suggester, corpus, gold, hint=False)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException(f"corpus or labels cannot be read: {type(error).__name__}") from None
+
+
 if __name__ == "__main__":
     main()

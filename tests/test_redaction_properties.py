@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from streams import recognizers
-from streams.bench.scoring import read_rows, score
+from streams.bench.scoring import score
 from streams.recognizers import Undecidable, build_redactor
-from streams.recognizers.context.refill import refilled, syllables, template_of, unlisted
+from streams.recognizers.context.corpus import read_rows, template_of
+from streams.recognizers.context.refill import refilled, unlisted
 
 CORPUS = Path(__file__).parent / "corpus"
 ROWS = read_rows(CORPUS / "dev.jsonl")

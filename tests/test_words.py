@@ -22,19 +22,15 @@ def entries(name: str) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def general(language: str) -> tuple[list[str], list[str]]:
-    lines = entries(f"{language}.general.txt")
-    cut = lines.index("[dictionary]")
-    assert lines[0] == "[frequent]"
-    return lines[1:cut], lines[cut + 1 :]
+def general(language: str) -> list[str]:
+    return entries(f"{language}.general.txt")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_general_list_holds_each_word_of_its_script_once_and_in_order(language):
-    frequent, dictionary = general(language)
-    words = [entry.removesuffix("*") for entry in frequent + dictionary]
-    assert frequent == sorted(frequent) and dictionary == sorted(dictionary)
-    assert len(words) == len(set(words)) > 4_000
+    words = [entry.removesuffix("*") for entry in general(language)]
+    assert general(language) == sorted(general(language))
+    assert len(words) == len(set(words)) > 2_000
     assert [word for word in words if rules.clean(word, language) != word] == []
 
 
@@ -56,18 +52,18 @@ def test_a_name_list_is_sorted_in_small_letters_and_not_too_long(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_word_that_is_a_name_too_is_marked(language):
     """If this fails after the hand-written lists were changed: build again (NOTICE.md says how)."""
-    plain = {entry for section in general(language) for entry in section if not entry.endswith("*")}
+    plain = {entry for entry in general(language) if not entry.endswith("*")}
     named = {*entries(f"{language}.people.txt"), *(n.lower() for n in entries(f"{language}.names.txt"))}
     marked = {e[:-1].lower() for e in entries(f"{language}.domain.txt") if e.endswith("*")}
     assert sorted(plain & (named | marked)) == []
 
 
 def test_the_lists_are_small_enough_to_ship():
-    assert sum((build.HERE / name).stat().st_size for name in GENERATED) < 5_000_000
+    assert sum((build.HERE / name).stat().st_size for name in GENERATED) < 2_000_000
 
 
 def test_the_notice_names_every_file():
-    kinds = {kind for kind in ("domain", "cues", "names") if f"`LANG.{kind}.txt`" in NOTICE}
+    kinds = {kind for kind in ("domain", "cues", "names", "brands") if f"`LANG.{kind}.txt`" in NOTICE}
     for path in build.HERE.glob("*.txt"):
         assert f"`{path.name}`" in NOTICE or path.name.split(".")[1] in kinds, path.name
 
@@ -150,8 +146,8 @@ def test_a_word_of_another_language_is_recognised_by_its_frequency_there():
     assert not rules.foreign("hotel", {"hotel": 0.001}, {"hotel": 0.005}, times=10)
 
 
-def test_the_first_entries_are_the_frequent_ones_and_the_rest_is_cut():
-    assert rules.general(["b", "a*", "c", "d"], 2, 1) == "[frequent]\na*\nb\n[dictionary]\nc\n"
+def test_the_most_frequent_entries_stay_and_the_rest_is_cut():
+    assert rules.general(["b", "a*", "c", "d"], 2) == "a*\nb\n"
 
 
 def test_a_pickle_of_counts_may_not_call_anything(tmp_path, monkeypatch):

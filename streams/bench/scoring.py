@@ -6,16 +6,12 @@
     over-redaction         share of the other characters, spaces aside, that were removed
 """
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-Row = Mapping[str, Any]
-"""An annotated message: id, lang, text, spans (start, end, label), note."""
+from streams.recognizers.context.corpus import Row
 
 _PARTICLES = frozenset(
     "el la los las del de da dos the of and y ng sa al bin binti van von co ltd".split()  # fmt: skip
@@ -49,31 +45,6 @@ class Score:
     all: Tally = field(default_factory=Tally)
     labels: dict[str, Tally] = field(default_factory=dict)
     languages: dict[str, Tally] = field(default_factory=dict)
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The annotated messages of a JSON-lines file, or of a text file with a message a line (see `annotated`)."""
-    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in lines]
-    return [annotated(line, path.stem, number) for number, line in enumerate(lines, 1)]
-
-
-def annotated(line: str, language: str, number: int) -> dict[str, Any]:
-    """A message with its identifiers marked in it, as a row; every such message is a template of its own.
-
-    >>> row = annotated("chat\\tI am [[PERSON|Malee]]\\\\nhelp", "en", 7)
-    >>> row["text"], row["spans"]
-    ('I am Malee\\nhelp', [{'start': 5, 'end': 10, 'label': 'PERSON'}])
-    """
-    register, _, marked = line.partition("\t")
-    pieces = re.split(r"\[\[([A-Z_]+)\|(.+?)\]\]", marked.replace("\\n", "\n"))
-    text, spans = pieces[0], []
-    for label, value, after in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        spans.append({"start": len(text), "end": len(text) + len(value), "label": label})
-        text += value + after
-    note = f"{register};tpl={language}-t{number};noise=none"
-    return {"id": f"{language}-{number}", "lang": language, "text": text, "spans": spans, "note": note}
 
 
 def score(rows: Iterable[Row], removed: Iterable[Sequence[tuple[int, int]]]) -> Score:

@@ -252,7 +252,7 @@ _HARMLESS = re.compile(
 )
 _RESIDUE = {
     "DIGITS": re.compile(r"\d(?:[\s.\-]?\d){4,}"),
-    "EMAIL": re.compile(r"\S\s?@\s?\S+\.\S"),
+    "EMAIL": re.compile(r"@\s?\S+\.\S"),
     "URL": re.compile(r"://|\bwww\.|\.(?:com|net|org)\b", re.IGNORECASE),
     "HANDLE": re.compile(r"@\s?\w"),
 }

@@ -2,14 +2,13 @@
 
 Reads ``words/LANGUAGE.*.txt``; ``words/NOTICE.md`` describes the files. A word has a tier:
 
-    DOMAIN      written down by hand, because a grievance needs it
-    FREQUENT    among the most frequent words of the language
-    DICTIONARY  an ordinary word
-    NAME        known as part of names, and not as an ordinary word
-    UNKNOWN     on no list
+    DOMAIN    written down by hand, because a grievance needs it
+    FREQUENT  among the most frequent words of the language
+    NAME      known as part of names, and not as an ordinary word
+    UNKNOWN   on no list
 
-Names and unknown words always go. The others stay unless something speaks for a name; a starred word is one that
-names are also made of, and goes more easily.
+Names and unknown words always go. The others stay unless something speaks for a name: a starred word is one that names are also
+made of, and goes more easily; a named one stands on a list of names, too.
 """
 
 import re
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-DOMAIN, FREQUENT, DICTIONARY, NAME, UNKNOWN = range(5)
-STAR = 8  # added to the tier of a word
+DOMAIN, FREQUENT, NAME, UNKNOWN = range(4)
+STAR, NAMED = 8, 16  # added to the tier of a word
 
 CUES = (
     "function",
@@ -79,7 +78,7 @@ class Lexicon:
     """What a reader of one language knows.
 
     Attributes:
-        words: word -> tier, plus `STAR`.
+        words: word -> tier, plus `STAR`, plus `NAMED`.
         cues: first word of a cue -> (all its words, bits of what it announces), longest first.
         digits: a digit said as a word -> the digit.
         capitalised: words that are always written with a capital.
@@ -143,24 +142,28 @@ def own_words(language: str) -> dict[str, int]:
         for form in {*spoken, *map(without_marks, spoken)}:
             known = words.get(form)
             if known is None or tier < known % STAR:
-                words[form] = tier + star
+                words[form] = tier | star
             elif tier == known % STAR:
                 words[form] = known | star
 
-    for _, line in sections(["[domain]", *entries(language, "domain")]):
+    for line in filter(None, entries(language, "domain")):
         add(line, DOMAIN)
-    for section, line in sections(entries(language, "general")):
-        add(line, FREQUENT if section == "frequent" else DICTIONARY)
+    for line in filter(None, entries(language, "general")):
+        add(line, FREQUENT)
     for kind in ("names", "people"):
         for line in filter(None, map(str.strip, entries(language, kind))):
             for form in {plain(line), without_marks(plain(line))}:
-                if form not in words:
-                    words[form] = NAME
-                elif words[form] != DOMAIN:
-                    words[form] |= STAR
-    for _, phrase, _ in own_cues(language):
-        for word in phrase:  # what a cue says is known; a star it already has stays
-            words[word] = words.get(word, 0) & STAR
+                known = words.get(form, NAME)
+                words[form] = known | NAMED | (STAR if known % STAR != DOMAIN else 0)
+    for line in filter(None, map(str.strip, entries(language, "brands"))):
+        for form in {plain(line), without_marks(plain(line))}:
+            words[form] = words.get(form, NAME) | STAR
+    marked = {plain(line[:-1]) for line in entries(language, "domain") if line.endswith("*")}
+    for section, phrase, _ in own_cues(language):
+        for word in phrase:  # what a cue says is known
+            words[word] = words.get(word, DOMAIN) & (STAR | NAMED)
+            if section == "function" and word not in marked:
+                words[word] = DOMAIN  # whatever names it resembles
     return words
 
 
@@ -190,17 +193,20 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
         for word, known in own_words(language).items():
             if native and (word.isascii() or language in UNSPACED or _IN_LATIN.match(word)):
                 continue
-            before = words.get(word)
-            if before is None or known % STAR < before % STAR:
-                words[word] = known | ((before or 0) & STAR)
-            else:
-                words[word] = before | (known & STAR)
+            before = words.get(word, known)
+            # What is a name in one language is at least starred in the other, unless written down by hand as a word.
+            tiers = sorted((before % STAR, known % STAR))
+            star = STAR if tiers[0] != DOMAIN and tiers[1] == NAME != tiers[0] else 0
+            words[word] = tiers[0] + ((before | known) & (STAR | NAMED) | star)
         for section, phrase, digit in own_cues(language):
             if native and _IN_LATIN.match(phrase[0]):
                 continue
             cues[phrase] = cues.get(phrase, 0) | 1 << CUES.index(section)
             if section == "digit" and len(phrase) == 1:
                 digits.setdefault(phrase[0], digit)
+    for section, phrase, _ in own_cues(languages[0]):
+        if section == "function":
+            words.update((word, own_words(languages[0])[word]) for word in phrase)
     by_first: dict[str, list[tuple[tuple[str, ...], int]]] = {}
     for phrase, bits in sorted(cues.items(), key=lambda item: -len(item[0])):
         by_first.setdefault(phrase[0], []).append((phrase, bits))

@@ -11,7 +11,7 @@ from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from streams.recognizers._lexicon import STAR, UNKNOWN, UNSPACED, own_cues, own_words
 
-_COST = (1.0, 1.15, 1.5, 1.6)  # of a listed word, by tier
+_COST = (1.0, 1.15, 1.6)  # of a listed word, by tier
 _CUE_COST = 0.6
 _OPEN, _LETTER = 3.0, 0.8
 """An unknown stretch costs 3 to begin, so that short words found by chance inside a name do not cut it up."""
@@ -94,7 +94,7 @@ class Pieces:
             for word, known in own_words(language).items():
                 if script.fullmatch(word):
                     price = _COST[known % STAR]
-                    cost[word] = (known, price - 0.02 * (len(word) == 1) + 0.05 * (known >= STAR))
+                    cost[word] = (known, price - 0.02 * (len(word) == 1) + 0.05 * bool(known & STAR))
             for _, phrase, _ in own_cues(language):
                 if len(phrase) == 1 and script.fullmatch(phrase[0]):
                     cost[phrase[0]] = (cost[phrase[0]][0], _CUE_COST)

@@ -7,7 +7,6 @@ number, or a stretch of letters that we cannot read.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -18,6 +17,8 @@ from streams.recognizers._lexicon import (
     DOMAIN,
     FREQUENT,
     LATIN,
+    NAME,
+    NAMED,
     STAR,
     UNKNOWN,
     UNSPACED,
@@ -46,10 +47,10 @@ _TOKEN = re.compile(
     rf"(?P<word>{WORD_PATTERN})|{_SCRIPTS}|(?P<number>\d+(?:[.,]\d+)*)|(?P<foreign>[^\x00-\x7f{_OWN}{_SIGNS}]+)"
 )
 _ENDS_SENTENCE = re.compile(r"[.!?]\s|[\n;…।॥။៕]|[.!?]$")
+_ITEM = re.compile(r"(?:^|\n|(?<=[\s:;,]))\s*(?:\(?\d{1,2}\s?[.)\u17d4\u104b]|[-•*\u2013])\s+(?=[^\W\d])")
 _STRETCHED = re.compile(r"(.)\1{2,}")
 
 
-@dataclass(slots=True)
 class Token:
     """A piece of text that is judged as a whole; ``entity`` is set once it must go.
 
@@ -58,26 +59,33 @@ class Token:
         kind: `WORD`, `PIECE`, `NUMBER` or `FOREIGN`.
         tier: how well the word is known.
         star: names are made of it, too.
+        named: it stands on a list of names, too.
         cue: bits of what it announces; on the last word of a longer cue.
         gap: how it is separated from the token before it.
         capital: written with a capital where the language would not.
+        initial: begins with a capital, wherever it stands.
+        heads_item: first word of a list item, behind its number or dash.
     """
 
-    start: int
-    end: int
-    text: str = field(repr=False)
-    kind: int
-    tier: int = DOMAIN
-    star: bool = False
-    cue: int = 0
-    gap: int = BREAK
-    capital: bool = False
-    entity: str | None = None
+    __slots__ = (
+        "capital", "cue", "end", "entity", "gap", "heads_item", "initial", "kind", "named", "star", "start", "text", "tier",
+    )  # fmt: skip
+
+    def __init__(
+        self, start: int, end: int, text: str, kind: int, known: int, gap: int, initial: bool = False
+    ) -> None:
+        """``known``: what the lexicon says of the word, tier and marks."""
+        self.start, self.end, self.text, self.kind = start, end, text, kind
+        self.tier, self.star, self.named = known % STAR, bool(known & STAR), bool(known & NAMED)
+        self.gap, self.initial = gap, initial
+        self.cue = 0
+        self.capital = self.heads_item = False
+        self.entity: str | None = None
 
     @property
     def namelike(self) -> bool:
         """Whether the token by itself could well be part of a name."""
-        return self.star or self.capital or self.tier >= UNKNOWN - 1
+        return self.star or self.capital or self.tier >= NAME
 
 
 class Reading(NlpArtifacts):  # type: ignore[misc]
@@ -106,6 +114,7 @@ class Reader:
     def read(self, text: str) -> Reading:
         """The tokens of a text, in order."""
         tokens = list(self._tokens(text))
+        self._mark_items(tokens, text)
         self._mark_capitals(tokens, text)
         self._mark_cues(tokens)
         return Reading(text, self._language, self.lexicon, tokens)
@@ -113,10 +122,11 @@ class Reader:
     def _tokens(self, text: str) -> Iterator[Token]:
         words = self.lexicon.words
         cover = None
-        position = 0
+        position = before = 0
         for match in _TOKEN.finditer(text):
             start, end = match.span()
-            gap = _gap(text[position:start]) if position else BREAK
+            gap = _gap(text[position:start], position - before) if position else BREAK
+            before = start
             position = end
             kind = match.lastgroup
             if kind == "word":
@@ -124,27 +134,48 @@ class Reader:
                 known = words.get(looked_up)
                 if known is None:
                     known = _known_otherwise(words, looked_up, self._endings)
-                yield Token(start, end, looked_up, WORD, known % STAR, known >= STAR, 0, gap)
+                first = match[0][0]
+                yield Token(start, end, looked_up, WORD, known, gap, first.isupper())
             elif kind == "number":
-                yield Token(start, end, match[0], NUMBER, gap=gap)
+                yield Token(start, end, match[0], NUMBER, DOMAIN, gap)
             elif kind == "foreign":
-                yield Token(start, end, match[0], FOREIGN, UNKNOWN, gap=gap)
+                yield Token(start, end, match[0], FOREIGN, UNKNOWN, gap)
             else:
                 cover = cover or self._pieces.cover(text)
                 for first, last, known in cover.pieces(start, end):
                     piece = text[first:last]
-                    yield Token(first, last, piece, PIECE, known % STAR, known >= STAR, 0, gap)
+                    yield Token(first, last, piece, PIECE, known, gap)
                     gap = TOUCHES
 
+    @staticmethod
+    def _mark_items(tokens: list[Token], text: str) -> None:
+        starts = {match.end() for match in _ITEM.finditer(text)}
+        for token in tokens if len(starts) > 1 else ():
+            token.heads_item = token.start in starts
+
     def _mark_capitals(self, tokens: list[Token], text: str) -> None:
-        """Initial capitals inside sentences that are mostly written small; words all in capitals shout."""
+        """Initial capitals inside sentences of which a third or more is written small; words all in capitals shout.
+
+        In a text of another script every word with an initial capital is marked.
+        """
+        if sum(one.kind == PIECE or one.text[0] > "\u08ff" for one in tokens) * 2 > len(tokens):
+            for one in tokens:
+                if one.kind == WORD:
+                    word = text[one.start : one.end]
+                    one.capital = (
+                        word[0].isupper() and not word.isupper() and word not in self.lexicon.capitalised
+                    )
+            return
         sentence: list[Token] = []
-        for token in [*tokens, Token(len(text), len(text), "", WORD)]:
+        for token in [*tokens, Token(len(text), len(text), "", WORD, DOMAIN, BREAK)]:
             if token.kind != WORD:
                 continue
-            if sentence and (token.start == len(text) or _ENDS_SENTENCE.search(text, sentence[-1].end, token.start)):
+            if sentence and (
+                token.start == len(text)
+                or (token.gap >= COMMA and _ENDS_SENTENCE.search(text, sentence[-1].end, token.start))
+            ):
                 small = sum(text[one.start].islower() for one in sentence)
-                if 2 * small >= len(sentence):
+                if 3 * small >= len(sentence):
                     for one in sentence[1:]:
                         word = text[one.start : one.end]
                         one.capital = (
@@ -198,15 +229,21 @@ def _known_otherwise(words: dict[str, int], word: str, endings: tuple[str, ...])
 _STEM = 3  # letters a word must keep when an ending is taken off
 
 
-def _gap(between: str) -> int:
-    """How far apart two tokens are by what stands between them.
+def _gap(between: str, length: int = 0) -> int:
+    """How far apart two tokens are by what stands between them; ``length``: letters of the first.
 
-    >>> [_gap(between) for between in ("", "-", " ", ", ", ": ", ". ", " (")]
-    [0, 0, 1, 2, 3, 4, 4]
+    >>> [_gap(between) for between in ("", "-", " ", ", ", ": ", " (", "\\n\\n")]
+    [0, 0, 1, 2, 3, 3, 4]
+    >>> _gap(". ", 1), _gap(". ", 2), _gap(". ", 7)  # "V. Somchai", "Mr. Somchai", "factory. Somchai"
+    (1, 3, 4)
     """
     bare = between.strip(" \t\u00a0")
     if not bare:
         return NEAR if between else TOUCHES
+    if bare == "#" or bare == "№":
+        return NEAR
+    if bare == "." and bare != between:
+        return NEAR if length <= 1 else COLON if length <= _ABBREVIATION else BREAK
     if bare in _TOUCHING:
         return TOUCHES if bare == between else NEAR
     if bare in (",", "、", "،", "/", "\n", "\\"):
@@ -216,5 +253,6 @@ def _gap(between: str) -> int:
     return BREAK
 
 
+_ABBREVIATION = 5  # letters of the longest word that a full stop may shorten
 _TOUCHING = frozenset("-'’.&\u2010\u2011·•+_")
 _COLONS = frozenset((":", "=", "：", "\u201c", '"', "'", ": ", "-:", ".:", "#", "\u17d6", ": \"", "(", "\u300c", "@"))

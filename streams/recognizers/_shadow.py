@@ -44,7 +44,6 @@ def _fold_table() -> dict[str, str]:
 
 
 _FOLD = _fold_table()
-_FOLDED = re.compile("[" + "".join(map(re.escape, _FOLD)) + "]")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def shadow(text: str) -> Shadow:
     if text.isascii() and not _CONTROL.search(text):
         return Shadow(text, None)
     burmese = bool(_BURMESE.search(text))
-    if not burmese and not _FOLDED.search(text) and unicodedata.is_normalized("NFC", text):
+    if not burmese and _FOLD.keys().isdisjoint(text) and unicodedata.is_normalized("NFC", text):
         return Shadow(text, None)
     chars: list[str] = []
     origins: list[tuple[int, int]] = []
@@ -98,6 +97,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BURMESE = re.compile("[\u1000-\u109f]")
 _ZERO_FOR_WA = re.compile("(?<![\\d.,/-])0(?=[\u102b-\u103e\u1000-\u1021][\u1000-\u103e])|(?<=[\u1000-\u103e])0(?=[\u102b-\u103e])")
 _CLUSTER = re.compile("[\u1031\u103b\u107e-\u1084]*[\u1000-\u1021\u1023-\u102a\u103f\u106a\u106b\u106e\u106f\u108f-\u1091][\u102b-\u1030\u1032-\u103a\u103c-\u103e\u1060-\u1069\u106c\u106d\u1070-\u107d\u1085-\u108e\u1092-\u1097]*")
+_UNUSUAL = re.compile(  # what Unicode text does not have: the detector costs more than all the rest
+    "[\u1060-\u1097]|(?<![\u1000-\u102a\u1039\u103b-\u103f])[\u1031\u103b-\u103e]|\u1039(?![\u1000-\u1021])"
+)
 _ZAWGYI = ZawgyiDetector()
 _LIKELY = 0.8
 
@@ -109,7 +111,7 @@ def _burmese(text: str, origins: list[tuple[int, int]]) -> tuple[str, list[tuple
     apart; paraencoder converts.
     """
     text = _ZERO_FOR_WA.sub("\u101d", text)
-    if _ZAWGYI.get_zawgyi_probability(text) < _LIKELY:
+    if not _UNUSUAL.search(text) or _ZAWGYI.get_zawgyi_probability(text) < _LIKELY:
         return text, origins
     chars: list[str] = []
     places: list[tuple[int, int]] = []

@@ -13,13 +13,14 @@ from streams.recognizers._lexicon import (
     ADDRESS_AFTER,
     COMPANY_HEAD,
     CONTACT,
-    DICTIONARY,
+    DIGIT,
     FREQUENT,
     FUNCTION,
     INDUSTRY,
     NAME,
     NAME_IS,
     NUMBER_PLACE,
+    PHONE,
     ROLE,
     TITLE,
     TITLE_AFTER,
@@ -28,15 +29,22 @@ from streams.recognizers._lexicon import (
     WORKPLACE,
     WORKPLACE_AFTER,
 )
-from streams.recognizers._reading import COLON, COMMA, FOREIGN, NEAR, NUMBER, PIECE, TOUCHES, WORD, Reading, Token
+from streams.recognizers._reading import BREAK, COLON, COMMA, FOREIGN, NEAR, NUMBER, PIECE, TOUCHES, WORD, Reading, Token
 
 _ANNOUNCES = NAME_IS | TITLE | ROLE
 _HEADS = TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLACE | TITLE_AFTER | ADDRESS_AFTER
 _GENERIC = INDUSTRY | WORKPLACE_AFTER | WORKPLACE | COMPANY_HEAD
 _SHORT = 12  # letters of a space-delimited chunk that may be one name
 _LONGEST_NAME = 5  # words
-_PARTICLES = frozenset("san santa santo sta sto ban baan wat abu al el dela delos".split())
-"""Little words that belong to the name behind them."""
+_NUMBER_SIGNS = frozenset("no nr num núm number nomor nomer numero número số so nos".split())
+_ARTICLES = frozenset("el la los las del de dela delos y e da dos".split())
+_PARTICLES = frozenset(
+    (
+        "san santa santo sta sto ban baan wat abu al el dela delos naw saw nan nang sai mi nai mehm mohd md mohammad mohammed "
+        "muhammad mohamad mst mosammat sk sheikh syed abdul abd siti নো মোঃ মো မိ နော် စော နန်း နန့် စိုင်း စိုင် श्री মোহাম্মদ मोहम्मद मोहम्मद अब्दुल"
+    ).split()
+)
+"""Little words and titles that belong to the name behind them."""
 
 # Cue, what follows it, and how firmly: a firm cue takes the next word whatever it is.
 _BEFORE = (
@@ -65,12 +73,30 @@ def _judge(tokens: list[Token]) -> None:
             token.entity = "UNKNOWN_WORD"
         elif token.capital and (token.tier >= FREQUENT or token.star or not token.cue & (_GENERIC | _HEADS)):
             token.entity = "PERSON"
+    _listed_lines(tokens)
     _after_cues(tokens)
     _before_cues(tokens)
     _handles(tokens)
     _beside_removed(tokens)
     _chunks(tokens)
     _numbers(tokens)
+
+
+def _listed_lines(tokens: list[Token]) -> None:
+    """Lines of a list begin with a name: "2. Malee, 29 years"; a list has two such lines or more."""
+    heads = [index for index, token in enumerate(tokens) if token.heads_item]
+    if len(heads) < 2:
+        return
+    for head in heads:
+        name: list[Token] = []
+        for token in tokens[head : head + 5]:
+            if token.gap > (NEAR if name else BREAK) or token.kind == NUMBER or token.cue & FUNCTION:
+                break
+            name.append(token)
+        if len(name) <= 4:
+            for token in name:
+                if not token.cue & (_HEADS | _GENERIC) or token.star:
+                    token.entity = token.entity or "PERSON"
 
 
 def _after_cues(tokens: list[Token]) -> None:
@@ -103,6 +129,10 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         token = tokens[at]
         if token.gap > (NEAR if taken else COLON) or token.kind == NUMBER:
             break
+        if token.text in _ARTICLES and at + 1 < size and tokens[at + 1].gap == NEAR and tokens[at + 1].namelike:
+            token.entity = entity  # "rancho el porvenir"
+            at += 1
+            continue
         if token.cue & FUNCTION and token.tier < NAME and not token.capital:
             break
         if taken and token.gap and token.kind == PIECE:
@@ -110,15 +140,16 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         if token.cue & _GENERIC and entity == "ORGANIZATION" and not token.star and taken:
             break
         first_word = taken == 0
-        namelike = token.namelike or bool(token.entity)
-        if first_word and firm:
+        written_on = token.kind == PIECE and token.gap == TOUCHES and entity == "LOCATION" and not token.cue
+        namelike = token.namelike or bool(token.entity) or (token.initial and taken and tokens[at - 1].initial)
+        if first_word and (firm or written_on):
             goes = True
         elif loose:
-            goes = namelike or token.tier >= DICTIONARY
+            goes = namelike
         elif first_word:
             goes = namelike or token.tier >= FREQUENT
         else:
-            goes = namelike or token.tier >= DICTIONARY
+            goes = namelike
         if not goes:
             break
         if token.entity in (None, "UNKNOWN_WORD") or token.capital:
@@ -147,7 +178,7 @@ def _before_cues(tokens: list[Token]) -> None:
                 if near.cue & (FUNCTION | _HEADS) and not near.entity and not near.star:
                     break
                 firm = cue == TITLE_AFTER and near.kind == WORD and not taken and not near.cue
-                if not (firm or near.namelike or near.entity or near.tier >= DICTIONARY):
+                if not (firm or near.namelike or near.entity):
                     break
                 if near.entity in (None, "UNKNOWN_WORD"):
                     near.entity = entity
@@ -165,16 +196,31 @@ def _handles(tokens: list[Token]) -> None:
         while at < size and at <= index + 3 and tokens[at].gap <= COLON and tokens[at].cue & (FUNCTION | CONTACT):
             at += 1
         first = at
+        for near in _profile(tokens, first) if not token.cue & PHONE else ():
+            near.entity = "SOCIAL_HANDLE"
         while at < size and at < first + 4 and tokens[at].gap <= (NEAR if at > first else COLON):
             near = tokens[at]
-            if near.cue & (FUNCTION | CONTACT) and not near.entity:
+            if near.cue & (FUNCTION | CONTACT) and not near.entity and not near.initial:
                 break
             if near.kind == NUMBER and at == first:
                 break
-            if not (near.entity or near.namelike or near.tier >= FREQUENT or near.kind == NUMBER):
+            written = near.initial and token.start and not token.initial  # "fb Loker Korea": a profile's name
+            if not (near.entity or near.namelike or near.tier >= FREQUENT or near.kind == NUMBER or written):
                 break
             near.entity = "SOCIAL_HANDLE"
             at += 1
+
+
+def _profile(tokens: list[Token], first: int) -> list[Token]:
+    """The few words between the name of a messenger and the next comma: a profile's name may be any words."""
+    found: list[Token] = []
+    for token in tokens[first : first + 5]:
+        if token.gap > (NEAR if found else COLON):
+            return found
+        if token.cue & (FUNCTION | CONTACT) and not token.entity or len(found) == 4:
+            return []
+        found.append(token)
+    return found
 
 
 def _beside_removed(tokens: list[Token]) -> None:
@@ -192,14 +238,20 @@ def _beside_removed(tokens: list[Token]) -> None:
                 continue
             if step < 0 and token.text in _PARTICLES:
                 token.entity = beside.entity
-            elif (token.star or token.capital) and (token.star or not token.cue & (_HEADS | _GENERIC)):
+            elif step > 0 and token.cue & TITLE and token.named:
+                token.entity = beside.entity  # "Win Ko": a title before a name, a name behind one
+            elif (token.star or token.capital) and (
+                token.star or not token.cue & (_HEADS | _GENERIC) or (token.cue & ADDRESS_AFTER and beside.capital)
+            ):
                 token.entity = beside.entity
             elif gap == TOUCHES and token.kind == WORD and token.tier >= FREQUENT:
                 token.entity = beside.entity  # joined by a hyphen
     for index in range(1, size - 1):
         token = tokens[index]
         if (
-            token.tier >= DICTIONARY
+            token.initial
+            and tokens[index - 1].initial
+            and tokens[index + 1].initial
             and not token.entity
             and tokens[index - 1].entity
             and tokens[index + 1].entity
@@ -236,6 +288,8 @@ def _chunks(tokens: list[Token]) -> None:
     for left, right in pairwise(chunks):
         if right[0].gap != NEAR:
             continue
+        if left[-1].entity:
+            _surname(right, left[-1].entity)
         both = (*left, *right)
         if all(token.star for token in both) and left[0].start + _SHORT >= left[-1].end and right[0].start + _SHORT >= right[-1].end:
             for token in both:
@@ -250,15 +304,34 @@ def _chunks(tokens: list[Token]) -> None:
                     token.entity = token.entity or one[0].entity
 
 
+def _surname(chunk: list[Token], entity: str) -> None:
+    """What a chunk behind a removed one begins with, if it could be the second half of a name."""
+    head: list[Token] = []
+    for token in chunk:
+        if token.cue and not token.entity and not token.star:
+            break
+        head.append(token)
+    if head and head[-1].end - head[0].start <= _SHORT + 2 and any(
+        token.namelike or token.entity for token in head
+    ):
+        for token in head:
+            token.entity = token.entity or entity
+
+
 def _numbers(tokens: list[Token]) -> None:
     """Numbers that locate, and numbers that belong to a removed word: "Zqxv 5", "14 Zqxv Road"."""
     size = len(tokens)
     for index, token in enumerate(tokens):
+        if token.cue & DIGIT and index and tokens[index - 1].entity == "VEHICLE_ID" and token.gap <= NEAR:
+            token.entity = token.entity or "VEHICLE_ID"
         if token.kind != NUMBER or token.entity:
             continue
         before = tokens[index - 1] if index else None
         after = tokens[index + 1] if index + 1 < size else None
         counted = after is not None and after.gap <= NEAR and bool(after.cue & UNIT)
+        leads = after is not None and after.gap <= NEAR and after.entity and after.kind == WORD and not after.cue & UNIT
+        if leads and (before is None or token.gap == BREAK) and token.text.isdigit() and len(token.text) <= 5:
+            token.entity = "HOUSE_NUMBER"  # a line that begins "233 Zqxv"
         if before is None:
             continue
         lettered = before.kind == WORD and len(before.text) == 1 and index > 1 and token.gap <= NEAR  # "room B 2"
@@ -267,6 +340,8 @@ def _numbers(tokens: list[Token]) -> None:
             token.entity = "HOUSE_NUMBER"
             if lettered:
                 before.entity = "HOUSE_NUMBER"
+        elif before.text in _NUMBER_SIGNS and index > 1 and tokens[index - 2].entity and before.gap <= NEAR and token.gap <= NEAR:
+            token.entity = "HOUSE_NUMBER"
         elif before.entity and (before.kind != NUMBER or before.entity == "LOCATION") and token.gap <= NEAR and not counted:
             token.entity = before.entity
         elif (
@@ -277,6 +352,11 @@ def _numbers(tokens: list[Token]) -> None:
             and 2 <= len(token.text) <= 4
         ):
             token.entity = after.entity
+
+
+def follow(tokens: list[Token]) -> None:
+    """What goes with words that were marked after the rules had run."""
+    _numbers(tokens)
 
 
 def runs(tokens: Iterable[Token]) -> Iterator[Found]:

@@ -8,13 +8,14 @@ Misleads on a round sum of five or more digits without a comma and without a wor
 import re
 from collections.abc import Iterator
 
-from streams.recognizers._finder import Finder, Found
+from streams.recognizers._finder import Finder, Found, Pattern
 from streams.recognizers._lexicon import (
     BANK_ACCOUNT,
     CURRENCY,
     DIGIT,
     FUNCTION,
     MONTH,
+    NAME,
     NATIONAL_ID,
     PASSPORT,
     PHONE,
@@ -55,22 +56,24 @@ _URL = re.compile(r"(?:https?|ftp|line|tg|fb|whatsapp|viber)\s?:\s?//\s?[!-~]+|\
 _DOMAIN = re.compile(
     r"(?<![A-Za-z0-9@.-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\."
     r"(?:(?:com|net|org|info|app|link|page|site|online|shop|biz|xyz|co|io|me|tv|ly|gg|gl|be|cc|asia|th|mm|kh|la|vn|my|ph|sg|hk|cn|"
-    r"tw|kr|jp|bd|np|in|id|lk|mx|gt|hn|sv|edu|gov|gob)(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,6}/[!-~]+)",
+    r"tw|kr|jp|bd|np|in|id|lk|mx|gt|hn|sv|edu|gov|gob)(?![a-z0-9-])(?:[/?][!-~]*)?|[a-z]{2,12}/[!-~]+)",
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"@\s?(?:[A-Za-z0-9][A-Za-z0-9_.\-]{0,40}|[^\s@,;:!?()<>，。、；：！？]{1,40})")
+_DOTTED = re.compile(r"(?<![\w@./-])[A-Za-z]\w*(?:\.\w+){2,}(?!\w|\.\w)|(?<![\w@./-])[A-Za-z0-9.]*[A-Za-z0-9]_+[A-Za-z0-9][\w.]*")
 _GPS = re.compile(
     r"(?:\b[NSEW]\s?)?\d{1,3}(?:\.\d+)?\s?°(?:\s?\d{1,2}(?:\.\d+)?\s?['′’])?(?:\s?\d{1,2}(?:\.\d+)?\s?(?:[\"″”]|''))?(?:\s?[NSEWnsew]\b)?"
     r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
     r"|(?<![\d.,])-?\d{1,3}\.\d{4,9}(?!\d)"
 )
 _JOINED = re.compile(r"[+(]{0,2}\d(?:(?:[\s.\-\u2010-\u2015\u2212/()_*·•~]{0,3}|,)\d){4,}")
-_LETTERS_BEFORE = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,3}[\s-]?$")
+_LETTERS_BEFORE = re.compile(r"(?<![^\W\d_])(?:[A-Za-z]{1,3}[\s-]?|[A-Z]{4,5}-)$")
 _LETTER_BEHIND = re.compile(r"\s?[A-Z](?!\w)")
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d{1,2})?|[1-9]\d?(?:,\d\d)*,\d{3}(?:\.\d{1,2})?")
 _GROUPED_OTHERWISE = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3})+(?:,\d{1,2})?|(?: 000)+)")
 _ROUND = re.compile(r"[1-9]\d{2,6}00(?:\.00?)?|[1-9]\d{1,3}0{3,8}")
 _SUM = re.compile(r"[1-9]\d{4,8}(?:\.\d{1,2})?")
+_MONEY_SIGNS = frozenset("฿៛₭₫₹৳¥₱$€£")
 _TIME = r"(?:[01]?\d|2[0-4])(?:[.:][0-5]\d){1,2}"
 _TIMES = re.compile(rf"{_TIME}(?:\s?[-\u2010-\u2015/~]\s?{_TIME})+|{_TIME}")
 _YEARS = re.compile(r"(?:19|20|25)\d\d\s?[-\u2010-\u2015/]\s?(?:19|20|25)\d\d")
@@ -88,7 +91,10 @@ _ORDINARY = re.compile(
 )
 _LETTERS_THEN_NUMBER = re.compile(r"[A-Za-z]{1,4}-\d{2,}")
 _NUMERIC_DATE = re.compile(
-    r"(?<![\d.:])\d{1,4}\s?([./-])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
+    r"(?<![\d.:])\d{1,4}\s?([./\-।–])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
+)
+_THAI_PLATE = (
+    r"(?<![ก-ฮะ-์\d])(?:\d?[ก-ฮ]{1,3}\s?-\s?|\d?[ก-ฮ]{2}\s)\d{2,4}(?!\d)|(?:ทะเบียน|ป้าย)\s?(\d?\s?[ก-ฮ]{1,3}\s?-?\s?\d{1,4})(?!\d)"
 )
 _TYPES = (
     (PASSPORT, "PASSPORT"),
@@ -101,6 +107,7 @@ _TYPES = (
 _DOCUMENTS = PASSPORT | BANK_ACCOUNT | WORK_PERMIT | NATIONAL_ID
 _TYPING = _DOCUMENTS | VESSEL | PHONE
 _PHONE_LIKE = re.compile(r"[+(]|0\d")
+_PLUS = frozenset(("plus", "plas", "más", "mas", "tambah", "cộng", "cong"))
 _MULTIPLES = frozenset(("double", "triple", "doble", "dobel", "ganda", "तीन बार", "डबल", "ट्रिपल", "ডাবল", "ดับเบิล"))
 
 
@@ -112,6 +119,31 @@ def _typed(reading: Reading, start: int, end: int) -> str:
     if digits <= 15 and digits != 13 and (_PHONE_LIKE.match(reading.text, start) or digits in (10, 11)):
         return "PHONE_NUMBER"
     return "NATIONAL_ID"
+
+
+_DAY_WORDS = frozenset(("ရက်", "ရက်နေ့", "日", "号", "號", "गते", "तारीख", "তারিখ"))
+_LINKS = frozenset(("of", "de", "ng", "del"))
+_NUMBER_WORDS = frozenset(
+    (
+        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty hundred thousand first second "
+        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
+        "eighteenth nineteenth twentieth thirtieth sepuluh sebelas belas puluh ratus ribu seribu seratus diez once doce trece "
+        "catorce quince dieciséis dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintidos veintitrés veintitres "
+        "veinticuatro veinticinco veintiséis veintiseis veintisiete veintiocho veintinueve treinta primero mil dos dalawampu tatlumpu "
+        "onse dose trese katorse kinse disisais disisiyete disiotso disinuwebe bente trenta kuwarenta singkuwenta sisenta sitenta otsenta "
+        "nobenta nobenta'y otsenta'y sitenta'y sisenta'y singkuwenta'y kuwarenta'y trenta'y bente'y mười muoi mươi nghìn nghin trăm tram lẻ le linh สิบ ยี่สิบ เอ็ด พัน ร้อย ဆယ် ဆယ့် ရာ ထောင် ដប់ ម្ភៃ សាមសិប ពាន់ រយ ສິບ ຊາວ ພັນ ຮ້ອຍ "
+        "दस ग्यारह बारह तेरह चौदह पंद्रह पन्द्रह सोलह सत्रह अठारह उन्नीस बीस इक्कीस बाईस तेईस चौबीस पच्चीस छब्बीस सत्ताईस अट्ठाईस उनतीस तीस इकतीस हजार सौ "
+        "एघार बाह्र तेह्र चौध पन्ध्र सोह्र सत्र अठार उन्नाइस एक्काइस बाइस तेइस पच्चिस छब्बिस सत्ताइस अठ्ठाइस उनन्तिस एकतीस बत्तीस हजार सय "
+        "দশ এগারো বারো তেরো চৌদ্দ পনেরো ষোলো সতেরো আঠারো উনিশ বিশ একুশ বাইশ তেইশ চব্বিশ পঁচিশ ছাব্বিশ সাতাশ আঠাশ উনত্রিশ ত্রিশ একত্রিশ হাজার শো"
+    ).split()
+)
+"""Numbers said as words, beyond the digits in the cue lists: enough for days and years."""
+
+
+def _is_number_word(token: Token) -> bool:
+    if token.kind == NUMBER:
+        return False
+    return bool(token.cue & DIGIT) or token.text in _NUMBER_WORDS or token.text.startswith("ika")
 
 
 def _is_counted(tokens: list[Token], index: int) -> bool:
@@ -135,6 +167,10 @@ class Contacts(Finder):
         if "." in text or "//" in text:
             for pattern in (_URL, _DOMAIN):
                 yield from ((*match.span(), "URL") for match in pattern.finditer(text))
+        if "_" in text or text.count(".") > 1:
+            for match in _DOTTED.finditer(text):
+                if not all(len(part) == 1 for part in match[0].split(".")):  # "p.s." is no handle
+                    yield *match.span(), "SOCIAL_HANDLE"
 
 
 class Numbers(Finder):
@@ -151,8 +187,9 @@ class Numbers(Finder):
             start, end = match.span()
             if not self._is_harmless(match[0], reading, start, end):
                 kind = _typed(reading, start, end)
-                if letters := _LETTERS_BEFORE.search(text, max(0, start - 5), start):
-                    if letters[0].isupper() or kind != "PHONE_NUMBER" and len(letters[0].rstrip(" -")) <= 2:
+                if letters := _LETTERS_BEFORE.search(text, max(0, start - 7), start):
+                    little = any(t.start == letters.start() and t.cue & FUNCTION for t in reading.items)
+                    if letters[0].isupper() or (kind != "PHONE_NUMBER" and len(letters[0]) <= 3 and not little):
                         start = letters.start()
                 if letters := _LETTER_BEHIND.match(text, end):
                     end = letters.end()
@@ -182,7 +219,8 @@ class Numbers(Finder):
             return grouped and bool(money)
         if grouped:
             return True
-        if not money and reading.text[end : end + 1] not in "฿៛₭₫₹৳¥₱$" and reading.text[start - 1 : start] not in "฿$₹¥₱":
+        signs = {reading.text[start - 1 : start].strip(), reading.text[end : end + 1].strip()} - {""}
+        if not money and not signs & _MONEY_SIGNS:
             return bool(_ROUND.fullmatch(number)) and len(number) <= 6
         return bool(_ROUND.fullmatch(number) or _GROUPED_OTHERWISE.fullmatch(number) or len(number) <= 6)
 
@@ -202,7 +240,12 @@ class SpokenNumbers(Finder):
 
     def find(self, reading: Reading) -> Iterator[Found]:
         """See the class."""
-        yield from self._runs(reading.items, self._is_digit, 5, "PHONE_NUMBER")
+        tokens = reading.items
+        for start, end, entity in self._runs(tokens, self._is_digit, 5, "PHONE_NUMBER"):
+            before = next((one for one in reversed(tokens) if one.end <= start), None)
+            if before and (before.text in _PLUS or (len(before.text) <= 3 and before.kind == WORD and not before.cue)):
+                start = before.start  # "plus six six", and the letter of a passport said by its name
+            yield start, end, entity
         yield from self._runs(reading.items, self._is_letter, 3, "PERSON")
 
     @staticmethod
@@ -218,10 +261,14 @@ class SpokenNumbers(Finder):
     @staticmethod
     def _runs(tokens: list[Token], belongs: object, least: int, entity: str) -> Iterator[Found]:
         run: list[Token] = []
-        for token in [*tokens, None]:
+        for index, token in enumerate([*tokens, None]):
             if token is not None and belongs(token) and (not run or token.gap <= COMMA):  # type: ignore[operator]
                 run.append(token)
                 continue
+            if token is not None and len(run) >= 3 and token.gap <= COMMA:
+                following = tokens[index + 1 : index + 3]
+                if len(following) == 2 and all(belongs(one) and one.gap <= COMMA for one in following):  # type: ignore[operator]
+                    continue  # one word of another kind among digits: "four none seven"
             words = sum(one.kind != NUMBER for one in run)
             if len(run) >= least and words >= 3:
                 yield run[0].start, run[-1].end, entity
@@ -241,6 +288,7 @@ class Dates(Finder):
         for index, token in enumerate(tokens):
             if not token.cue & MONTH:
                 continue
+            yield from self._spoken(tokens, index)
             before = self._number(tokens, index, -1, 2, 31)
             after = self._number(tokens, index, 1, 2, 2600)
             first = last = index
@@ -248,10 +296,11 @@ class Dates(Finder):
                 first = before
                 if after is not None and self._is_year(tokens[after].text):
                     last = after
-            elif after is not None and self._is_day(tokens[after].text) and not _is_counted(tokens, after):
+            elif after is not None and self._is_day(tokens[after].text) and self._is_dated(tokens, after):
                 last = after
-                dated = self._number(tokens, index, -1, 2, 2600)
-                first = dated if dated is not None else index
+                dated = self._number(tokens, index, -1, 1, 2600)
+                joined = dated is not None and not any(t.cue & FUNCTION or t.gap > NEAR for t in tokens[dated + 1 : index + 1])
+                first = dated if dated is not None and joined else index
                 year = self._number(tokens, after, 1, 2, 2600)
                 if year is not None and self._is_year(tokens[year].text):
                     last = year
@@ -259,6 +308,23 @@ class Dates(Finder):
                 continue
             if first and tokens[first].kind == NUMBER and tokens[first].gap == TOUCHES and tokens[first - 1].kind == WORD:
                 first -= 1  # "ika-7"
+            yield tokens[first].start, tokens[last].end, "DATE_TIME"
+
+    @staticmethod
+    def _spoken(tokens: list[Token], index: int) -> Iterator[Found]:
+        """Number words beside the name of a month, and those of a year behind it."""
+        first = last = index
+        while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
+            first -= 1
+        if first and first == index and tokens[first - 1].text in _LINKS and index > 1 and _is_number_word(tokens[index - 2]):
+            first = index - 2
+            while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
+                first -= 1
+        if last + 2 < len(tokens) and tokens[last + 1].text in _LINKS and _is_number_word(tokens[last + 2]):
+            last += 2
+        while last + 1 < len(tokens) and tokens[last + 1].gap <= COMMA and _is_number_word(tokens[last + 1]):
+            last += 1
+        if first < index or last > index and not _is_counted(tokens, last):
             yield tokens[first].start, tokens[last].end, "DATE_TIME"
 
     @staticmethod
@@ -276,6 +342,11 @@ class Dates(Finder):
                 return None
             at += step
         return None
+
+    @staticmethod
+    def _is_dated(tokens: list[Token], index: int) -> bool:
+        """Whether a number behind the name of a month is a day of it, and does not count something else."""
+        return not _is_counted(tokens, index) or tokens[index + 1].text in _DAY_WORDS
 
     @staticmethod
     def _is_year(number: str) -> bool:
@@ -308,6 +379,17 @@ class Plates(Finder):
         for index, token in enumerate(tokens):
             if token.cue & VESSEL:
                 yield from self._plate(tokens, index + 1)
+            elif token.kind == NUMBER and 0 < index < len(tokens) - 1:
+                yield from self._letters_around(reading.text, *tokens[index - 1 : index + 2])
+
+    @staticmethod
+    def _letters_around(text: str, left: Token, number: Token, right: Token) -> Iterator[Found]:
+        """ "DR 8842 KZ": one to three capitals on either side of a number."""
+        for letters in (left, right):
+            if not letters.text.isascii() or len(letters.text) > 3 or not text[letters.start : letters.end].isupper():
+                return
+        if number.gap <= NEAR and right.gap <= NEAR and number.text.isdigit() and not (left.cue | right.cue) & (UNIT | CURRENCY):
+            yield left.start, right.end, "VEHICLE_ID"
 
     @staticmethod
     def _plate(tokens: list[Token], first: int) -> Iterator[Found]:
@@ -322,17 +404,19 @@ class Plates(Finder):
                 if _is_counted(tokens, at):
                     break
                 last = at
-            elif token.cue & (FUNCTION | UNIT) or len(token.text) > 5 and not token.entity:
+            elif (token.cue & (FUNCTION | UNIT) and len(token.text) > 1 and not token.initial) or len(token.text) > 5 and not token.entity:
                 break
             at += 1
         if last >= first:
             # letters behind the number belong to it: "25883 TS"
-            if last + 1 < size and tokens[last + 1].gap <= NEAR and tokens[last + 1].tier >= 3:
-                last += 1
+            lettered = last > first and len(tokens[first].text) <= 2
+            if last + 1 < size and tokens[last + 1].gap <= NEAR and tokens[last + 1].kind == WORD:
+                if tokens[last + 1].tier >= NAME or (lettered and len(tokens[last + 1].text) <= 2):
+                    last += 1
             yield tokens[first].start, tokens[last].end, "VEHICLE_ID"
 
 
 def recognizers(language: str) -> list[Finder]:
     """The recognisers of this file, for one language."""
     kinds = (Contacts, Numbers, SpokenNumbers, Dates, Positions, Plates)
-    return [kind(language) for kind in kinds]
+    return [*(kind(language) for kind in kinds), Pattern(language, "VEHICLE_ID", _THAI_PLATE)]

@@ -2,7 +2,13 @@
 
 from streams.recognizers._finder import Finder, Pattern
 
-EXAMPLES: dict[str, str] = {}
+EXAMPLES = {
+    "मेरो नाम ठीषूगो हो, म कारखानामा काम गर्छु": "मेरो नाम <NAME> हो, म कारखानामा काम गर्छु",
+    "मालिकले 3 महिना तलब दिएन": "मालिकले 3 महिना तलब दिएन",
+    "ठीषूगो दाइलाई निकाल्यो": "<NAME> दाइलाई निकाल्यो",
+    "२०८० भदौ १५ गते": "<DATE>",
+    "mero naam Zqxv ho": "mero naam <NAME> ho",
+}
 ENDINGS = tuple("ले लाई को का की मा बाट सँग सित हरू हरु हरूले हरुले हरूलाई हरुलाई हरूको हरुको मै नै पनि भन्दा".split())
 """Postpositions that are written joined to the word."""
 

@@ -1,6 +1,6 @@
 """Thai. Written without spaces between words; a space ends a phrase or stands between given name and surname.
 
-Here: dates with abbreviated months, plates, and house numbers. Words: ``words/th.*.txt``.
+Here: dates with abbreviated months, and house numbers. Words: ``words/th.*.txt``.
 """
 
 from streams.recognizers._finder import Finder, Pattern
@@ -25,9 +25,6 @@ _MONTH = (
     r"พฤศจิกา|ธันวา)(?:คม|พันธ์|ยน)?|เดือน\s?\d{1,2}"
 )
 _DATE = rf"(?<!\d)\d{{1,2}}\s?(?:เดือน\s?)?(?:{_MONTH})(?:\s?(?:พ\.?ศ\.?|ค\.?ศ\.?|ปี)?\s?\d{{2,4}}(?!\d))?"
-_PLATE = (
-    r"(?<![ก-ฮะ-์\d])\d?[ก-ฮ]{1,3}\s?-\s?\d{1,4}(?!\d)|(?:ทะเบียน|ป้าย)\s?(\d?\s?[ก-ฮ]{1,3}\s?-?\s?\d{1,4})(?!\d)"
-)
 _HOUSE = (
     r"(\d{1,4})(?=\s?(?:หมู่|ม\.))|(?:หมู่(?:ที่)?|ม\.|เลขที่|ห้อง|ซอย|ซ\.|ตึก|อาคาร)\s?(\d{1,4})(?![\d,])"
     r"(?!\s?(?:คน|ห้อง|บาท|ปี|เดือน|วัน))"
@@ -38,6 +35,5 @@ def recognizers() -> list[Finder]:
     """The recognisers of this file."""
     return [
         Pattern("th", "DATE_TIME", _DATE),
-        Pattern("th", "VEHICLE_ID", _PLATE),
         Pattern("th", "HOUSE_NUMBER", _HOUSE),
     ]

@@ -11,11 +11,17 @@ from streams.recognizers._lexicon import FUNCTION, without_marks
 from streams.recognizers._reading import NEAR, WORD, Reading
 from streams.recognizers._words import judged
 
-EXAMPLES: dict[str, str] = {}
+EXAMPLES = {
+    "tôi tên là Zqxv Hoa, làm ở nhà máy": "tôi tên là <NAME>, làm ở nhà máy",
+    "công ty nợ lương 2 tháng": "công ty nợ lương 2 tháng",
+    "ngày 5 tháng 9 năm 2023 chủ đánh tôi": "<DATE> chủ đánh tôi",
+    "chị Nguyễn Thị Hoa giữ hộ chiếu": "chị <NAME> giữ hộ chiếu",
+    "phong 12 duong zqxvo": "phong <NAME>",
+}
 
 _DATE = (
     r"(?:ngày|ngay|mùng|mồng|mung|hôm|hom)\s?\d{1,2}\s?(?:tháng|thang|[/.-])\s?\d{1,2}(?:\s?(?:năm|nam|[/.-])\s?\d{2,4})?"
-    r"|(?<!\d)\d{1,2}\s?(?:tháng|thang)\s?\d{1,2}\s?(?:năm|nam)\s?\d{4}|(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])"
+    r"|(?<!\d)\d{1,2}\s?(?:tháng|thang)\s?\d{1,2}(?:\s?(?:năm|nam)\s?\d{4}|(?!\d|\s?(?:ngày|ngay|giờ|gio|tuần|tuan|đồng|triệu|người|nguoi)))|(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])"
 )
 
 

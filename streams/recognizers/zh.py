@@ -6,11 +6,17 @@ Here: such names without a cue, dates with 年月日, addresses down to the hous
 from collections.abc import Iterator
 
 from streams.recognizers._finder import Finder, Found, Pattern
-from streams.recognizers._lexicon import DICTIONARY, FUNCTION, TITLE_AFTER
+from streams.recognizers._lexicon import FUNCTION, NAME, TITLE_AFTER
 from streams.recognizers._reading import PIECE, TOUCHES, Reading, Token
 from streams.recognizers._words import judged
 
-EXAMPLES: dict[str, str] = {}
+EXAMPLES = {
+    "我叫王璟翊，在厂里上班": "我叫<NAME>，在<PLACE>上班",
+    "老板三个月没发工资": "老板三个月没发工资",
+    "主管李晓明扣了我的护照": "主管<NAME>扣了我的护照",
+    "2023年5月3日他打我": "<DATE>他打我",
+    "我住在富民路45号": "<PLACE>",
+}
 
 FAMILY_NAMES = frozenset(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓韩冯曹彭曾肖田董潘袁蔡蒋余杜叶程魏苏吕丁任沈姚卢傅钟姜崔谭廖范汪陆金石戴"
@@ -59,7 +65,7 @@ class ChineseNames(Finder):
             usual = token.cue and not token.star or token.cue & (FUNCTION | TITLE_AFTER)
             if token.kind != PIECE or token.gap != TOUCHES or letters + size > 2 or usual:
                 break
-            if size == 2 and not (token.star or token.tier >= DICTIONARY):
+            if size == 2 and not (token.star or token.tier >= NAME):
                 break
             taken += 1
             letters += size

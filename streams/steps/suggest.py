@@ -46,6 +46,7 @@ _GLUED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3400-\u9fff]")  
 _SYLLABLE_GOES_ON = re.compile(  # a vowel sign or another mark; a Burmese consonant that closes the syllable
     r"[\u0e31\u0e34-\u0e3a\u0e4d\u0eb1\u0eb4-\u0ebc\u0ecd\u102b-\u103e\u17b6-\u17d3]|[\u1000-\u1021][\u1039\u103a]"
 )
+_STACKS = frozenset("\u1039\u17d2")  # the letter that follows stands below, inside a syllable
 _WHOLE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")  # after these, a longer word is another word
 
 
@@ -74,12 +75,17 @@ class Suggester:
                 text are read in any case; a language without a lexicon is no error.
             removed: half-open spans of code points that de-identification takes out of the text.
         """
-        seen = folded(text[:LONGEST])
+        text = text[:LONGEST]
+        seen = folded(text)
         ends = [end.start() for end in _SENTENCE_END.finditer(seen.text)]
 
+        gone = bytearray(len(text))
+        for begin, stop in removed:
+            for i in range(max(begin, 0), min(stop, len(text))):
+                gone[i] = 1
+
         def is_removed(start: int, end: int) -> bool:
-            low, high = seen.original(start, end)
-            return any(begin < high and stop > low for begin, stop in removed)
+            return gone.find(1, *seen.original(start, end)) >= 0
 
         chosen = self._chosen(seen.text, language)
         return _suggestions(set[str]().union(*(m.issues(seen.text, ends, is_removed) for m in chosen)))
@@ -119,6 +125,7 @@ class _Phrase:
     """What a found phrase stands for, and where it may begin and end."""
 
     parts: set[int]
+    harmless: bool
     cue_before: bool
     cue_after: bool
     negative: bool  # says no itself, so that a closing "no" belongs to it: Burmese ma ... bu
@@ -128,11 +135,24 @@ class _Phrase:
 
     def stands(self, text: str, start: int, end: int) -> bool:
         """Whether it is not a piece of a longer word."""
-        if self.whole_start and start and _goes_on(text[start], text[start - 1]):
+        if start and (
+            text[start - 1] in _STACKS or (self.whole_start and _goes_on(text[start], text[start - 1]))
+        ):
             return False
         if self.whole_syllable and _SYLLABLE_GOES_ON.match(text, end):
             return False
         return not (self.whole_end and end < len(text) and _goes_on(text[end - 1], text[end]))
+
+    def closings(self, text: str, end: int) -> set[int]:
+        """Where a closing "no" may begin: behind the phrase, or behind the word of which it is the beginning."""
+        closings = {end}
+        if not (self.whole_end or self.whole_syllable):
+            while end < len(text) and _goes_on(text[end - 1], text[end]):
+                end += 1
+        return closings | {end}
+
+
+_Hit = tuple[int, int, _Phrase]
 
 
 class _Matcher:
@@ -151,11 +171,12 @@ class _Matcher:
         for part, number in numbers.items():
             for phrase in part:
                 meanings[_plain(phrase)].add(number)
-        harmless = {_plain(word)[0] for word in lexicon.not_negation}
+        harmless = {_plain(word)[0] for word in lexicon.harmless}
         known = sorted({*meanings, *((word, False) for word in before | after | harmless)})
         self._phrases = [
             _Phrase(
                 parts=meanings.get((plain, open_end), set()),
+                harmless=plain in harmless,
                 cue_before=plain in before,
                 cue_after=plain in after,
                 negative=plain.startswith(tuple(before)),
@@ -179,17 +200,19 @@ class _Matcher:
 
     def _parts(self, text: str, is_removed: Callable[[int, int], bool]) -> tuple[_Found, _Found]:
         """Where each part is said and not removed, in order; and the same without what is negated."""
-        hits: list[tuple[int, int, _Phrase]] = []
+        hits: list[_Hit] = []
         for number, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
             phrase = self._phrases[number]
             if phrase.stands(text, start, end):
                 hits.append((start, end, phrase))
+        if harmless := [hit for hit in hits if hit[2].harmless]:
+            hits = [hit for hit in hits if not any(_inside(hit[:2], other[:2]) for other in harmless)]
         no_before, no_after = _negations(text, hits)
         said: _Found = defaultdict(list)
         affirmed: _Found = defaultdict(list)
         for start, end, phrase in sorted(hits, key=lambda hit: hit[:2]):
             if phrase.parts and not is_removed(start, end):
-                closed = not phrase.negative and (end in no_after or _word_end(text, end) in no_after)
+                closed = not phrase.negative and not no_after.isdisjoint(phrase.closings(text, end))
                 for part in phrase.parts:
                     said[part].append((start, end))
                     if start not in no_before and not closed:
@@ -197,18 +220,19 @@ class _Matcher:
         return said, affirmed
 
 
-def _negations(text: str, hits: list[tuple[int, int, _Phrase]]) -> tuple[set[int], set[int]]:
+def _negations(text: str, hits: list[_Hit]) -> tuple[set[int], set[int]]:
     """Where a phrase begins that is negated by what goes before, and where one ends that is by what follows.
 
     A "no" inside a longer phrase negates nothing else: in "passport not returned", not the passport.
     """
     before, after = set[int](), set[int]()
-    for start, end, cue in hits:
-        if not (cue.cue_before or cue.cue_after) or any(
-            low <= start and end <= high and high - low > end - start
-            for low, high, phrase in hits
-            if not phrase.cue_before
-        ):
+    cues = [hit for hit in hits if hit[2].cue_before or hit[2].cue_after]
+    others = (
+        sorted((hit[:2] for hit in hits if not hit[2].cue_before), key=lambda span: span[0]) if cues else []
+    )
+    for start, end, cue in cues:
+        near = others[bisect_left(others, (start - NEAR,)) : bisect_left(others, (start + 1,))]
+        if any(_inside((start, end), other) for other in near):
             continue
         if cue.cue_before:
             before.update((end, end + text.startswith(" ", end)))
@@ -217,11 +241,9 @@ def _negations(text: str, hits: list[tuple[int, int, _Phrase]]) -> tuple[set[int
     return before, after
 
 
-def _word_end(text: str, end: int) -> int:
-    """Where the word ends of which a found phrase is the beginning."""
-    while end < len(text) and _goes_on(text[end - 1], text[end]):
-        end += 1
-    return end
+def _inside(hit: Span, other: Span) -> bool:
+    """Whether a span lies in a longer one."""
+    return other[0] <= hit[0] and hit[1] <= other[1] and other[1] - other[0] > hit[1] - hit[0]
 
 
 def _goes_on(letter: str, neighbour: str) -> bool:
@@ -240,7 +262,7 @@ def _together(pattern: _Pattern, found: _Found, ends: list[int]) -> bool:
     if pattern.ordered:
         reached = parts[0]
         for spans in parts[1:]:
-            reached = [b for a in reached for b in _near(a, spans, ends) if b[0] >= a[1]]
+            reached = sorted({b for a in reached for b in _near(a, spans, ends) if b[0] >= a[1]})
         return bool(reached)
     return any(all(_near(a, spans, ends) for spans in parts[1:]) for a in parts[0])
 

@@ -7,6 +7,7 @@ outside an identifier. What `train.py` did to make ``model.crfsuite`` is said in
 """
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -14,30 +15,28 @@ import pycrfsuite
 
 from streams.recognizers._finder import Finder, Found
 from streams.recognizers._lexicon import CUES, DIGIT, DOMAIN, FUNCTION
-from streams.recognizers._reading import NUMBER, Reading, Token
-from streams.recognizers._words import judged
+from streams.recognizers._reading import BREAK, NUMBER, Reading, Token
+from streams.recognizers._words import follow, judged
 
-THETA = 0.1
+THETA = 0.015
 """The dial between recall and readability: a lower value removes more."""
 
 ENTITIES = ("PERSON", "ORGANIZATION", "LOCATION", "VEHICLE_ID", "SOCIAL_HANDLE")
 
 _KINDS = "wpnf"
 _CUE_NAMES = {1 << number: name for number, name in enumerate(CUES)}
-_NAMES_OF: dict[int, list[str]] = {}
 
 
-def _cue_names(bits: int) -> list[str]:
-    names = _NAMES_OF.get(bits)
-    if names is None:
-        names = _NAMES_OF[bits] = [name for bit, name in _CUE_NAMES.items() if bits & bit]
-    return names
+@cache
+def _cues(attribute: str, bits: int, look: str = "") -> list[str]:
+    """One attribute for each cue in ``bits``."""
+    return [f"{attribute}={name}{look}" for bit, name in _CUE_NAMES.items() if bits & bit]
 
 
 def _look(token: Token) -> str:
     """What a token looks like without its letters: kind, tier, star, capital, and whether the rules remove it."""
     gone = "x" if token.entity else ""
-    return f"{_KINDS[token.kind]}{token.tier}{'*' if token.star else ''}{'^' if token.capital else ''}{gone}"
+    return f"{_KINDS[token.kind]}{token.tier}{'*' if token.star else '~' if token.named else ''}{'^' if token.capital else ''}{gone}"
 
 
 def _size(token: Token) -> str:
@@ -51,17 +50,17 @@ def features(reading: Reading) -> list[list[str]]:
     language = reading.language
     looks = [_look(token) for token in tokens]
     words = [
-        token.text if token.tier == DOMAIN and not token.star and not token.entity and token.kind != NUMBER else looks[i]
+        token.text if token.tier == DOMAIN and not token.star and not token.named and not token.entity and token.kind != NUMBER else looks[i]
         for i, token in enumerate(tokens)
     ]
     last = len(tokens) - 1
     rows = []
-    announced: list[str] = []  # the cues of the last tokens of this sentence, nearest first
+    announced = ""  # the last cue of this sentence
     for index, token in enumerate(tokens):
         gap = token.gap
-        after = tokens[index + 1].gap if index < last else 4
-        if gap == 4:
-            announced = []
+        after = tokens[index + 1].gap if index < last else BREAK
+        if gap == BREAK:
+            announced = ""
         look = looks[index]
         row = [
             f"s={look}",
@@ -70,33 +69,35 @@ def features(reading: Reading) -> list[list[str]]:
             f"z={_KINDS[token.kind]}{_size(token)}{token.tier}",
             f"ls={language}{look}",
         ]
-        if index and gap < 4:
+        if index and gap < BREAK:
             row += [f"p={looks[index - 1]}{gap}", f"pw={words[index - 1]}", f"ps={looks[index - 1]}{look}"]
-            row += [f"pc={name}" for name in _cue_names(tokens[index - 1].cue)]
-            row += [f"pcs={name}{look}" for name in _cue_names(tokens[index - 1].cue)]
-            if index > 1 and tokens[index - 1].gap < 4:
+            if bits := tokens[index - 1].cue:
+                row += _cues("pc", bits)
+                row += _cues("pcs", bits, look)
+            if index > 1 and tokens[index - 1].gap < BREAK:
                 row.append(f"p2={looks[index - 2]}{looks[index - 1]}")
-                row += [f"p2c={name}" for name in _cue_names(tokens[index - 2].cue)]
+                row += _cues("p2c", tokens[index - 2].cue)
         else:
             row.append("first")
-        if index < last and after < 4:
+        if index < last and after < BREAK:
             following = tokens[index + 1]
             row += [f"n={looks[index + 1]}{after}", f"nw={words[index + 1]}", f"ns={look}{looks[index + 1]}"]
-            row += [f"nc={name}" for name in _cue_names(following.cue)]
-            row += [f"ncs={name}{look}" for name in _cue_names(following.cue)]
-            if index + 1 < last and tokens[index + 2].gap < 4:
+            if bits := following.cue:
+                row += _cues("nc", bits)
+                row += _cues("ncs", bits, look)
+            if index + 1 < last and tokens[index + 2].gap < BREAK:
                 row.append(f"n2={looks[index + 1]}{looks[index + 2]}")
-                row += [f"n2c={name}" for name in _cue_names(tokens[index + 2].cue)]
+                row += _cues("n2c", tokens[index + 2].cue)
         else:
             row.append("last")
         if announced:
-            row += [f"a={announced[0]}", f"as={announced[0]}{look}"]
-        row += [f"c={name}" for name in _cue_names(token.cue)]
-        if token.tier == DOMAIN and not token.entity and token.kind != NUMBER and not token.star:
+            row += [announced, f"s{announced}{look}"]
+        row += _cues("c", token.cue)
+        if token.tier == DOMAIN and not token.entity and token.kind != NUMBER and not token.star and not token.named:
             row.append(f"w={token.text}")
         rows.append(row)
         if token.cue & ~(FUNCTION | DIGIT):
-            announced = [_cue_names(token.cue & ~FUNCTION)[0], *announced[:1]]
+            announced = _cues("a", token.cue & ~FUNCTION)[0]
     return rows
 
 
@@ -122,10 +123,14 @@ class Context(Finder):
             return
         tagger = self._tagger
         tagger.set(features(reading))
+        kept = [token for token in tokens if not token.entity]
         for index in undecided:
             if tagger.marginal("O", index) < self._keeps:
-                entity = max(ENTITIES, key=lambda label: tagger.marginal(label, index))
-                yield tokens[index].start, tokens[index].end, entity
+                tokens[index].entity = max(ENTITIES, key=lambda label: tagger.marginal(label, index))
+        follow(tokens)
+        for token in kept:
+            if token.entity:
+                yield token.start, token.end, token.entity
 
 
 def load_tagger(model: Path | None = None) -> pycrfsuite.Tagger:

@@ -1,18 +1,17 @@
 """Templates with other names: every identifier of an annotated message replaced by another of its kind.
 
-A row is ``{id, lang, text, spans: [{start, end, label}], note}``. What comes back has the same form. Chance comes in
-as an argument.
+What comes back has the form of what was given (`corpus.Row`). Chance comes in as an argument.
 """
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from streams.recognizers._lexicon import DICTIONARY, DOMAIN, FREQUENT, LATIN, NAME, STAR, UNSPACED, own_words
+from streams.recognizers._lexicon import DOMAIN, FREQUENT, LATIN, NAME, STAR, UNSPACED, own_words
+from streams.recognizers.context.corpus import Row
 
-Row = Mapping[str, Any]
 Filler = Callable[[random.Random, str, str, str], str]
 """(chance, label, language, what stood there) -> what stands there instead."""
 
@@ -80,7 +79,7 @@ def _pool(language: str, script: str, tiers: tuple[int, ...], starred: bool) -> 
     """Listed words of these tiers in a script, at least two letters; with ``starred``, of domain words only those."""
     found = []
     for word, known in own_words(language).items():
-        if len(word) < 2 or known % STAR not in tiers or (starred and known % STAR == DOMAIN and known < STAR):
+        if len(word) < 2 or known % STAR not in tiers or (starred and known % STAR == DOMAIN and not known & STAR):
             continue
         if (re.match(f"[{LATIN}]", word) and script == "latin") or (script != "latin" and script_of(word, "") == script):
             found.append(word)
@@ -95,7 +94,7 @@ def varied(rng: random.Random, label: str, language: str, stood: str) -> str:
     if kind < 0.5:
         return unlisted(rng, label, language, stood)
     script = script_of(stood, language)
-    tiers = (NAME,) if kind < 0.7 else (DOMAIN, FREQUENT, DICTIONARY) if kind < 0.9 else (FREQUENT, DICTIONARY)
+    tiers = (NAME,) if kind < 0.7 else (DOMAIN, FREQUENT) if kind < 0.9 else (FREQUENT,)
     source = language if script in ("latin", language) or (script == "hi" and language in ("hi", "ne")) else script
     pool = _pool(source, script, tiers, True) or _pool("en", "latin", tiers, True)
     if not pool:
@@ -134,8 +133,3 @@ def refilled(row: Row, rng: random.Random, filler: Filler, labels: tuple[str, ..
         size = start + len(value)
         position = span["end"]
     return {**row, "text": "".join([*pieces, text[position:]]), "spans": spans}
-
-
-def template_of(row: Row) -> str:
-    """The name of the template a row was made from."""
-    return str(row["note"]).split("tpl=")[1].split(";")[0]

@@ -16,13 +16,13 @@ from typing import Any
 import click
 import pycrfsuite
 
-from streams.bench.scoring import read_rows
 from streams.recognizers import Redactor, build_redactor
 from streams.recognizers._reading import Reading, Token
 from streams.recognizers._shadow import shadow
 from streams.recognizers._words import judged
 from streams.recognizers.context import features
-from streams.recognizers.context.refill import Row, refilled, unlisted, varied
+from streams.recognizers.context.corpus import Row, read_rows
+from streams.recognizers.context.refill import refilled, unlisted, varied
 
 HERE = Path(__file__).parent
 _ENTITY = {
@@ -32,7 +32,7 @@ _ENTITY = {
     "VEHICLE_OR_VESSEL": "VEHICLE_ID",
     "SOCIAL_HANDLE": "SOCIAL_HANDLE",
 }
-_PARAMETERS = {"c1": 0.05, "c2": 0.02, "max_iterations": 120, "feature.minfreq": 2}
+_PARAMETERS = {"c1": 0.1, "c2": 0.5, "max_iterations": 120, "feature.minfreq": 2}
 
 
 def labels(tokens: Sequence[Token], spans: Iterable[Any]) -> list[str]:

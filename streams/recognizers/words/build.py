@@ -18,7 +18,7 @@ from streams.recognizers.words import rules, sources
 from streams.recognizers.words.rules import Names, Tagged
 
 HERE = Path(__file__).parent
-FREQUENT, DICTIONARY, PEOPLE = 5_000, 15_000, 6_000
+FREQUENT, PEOPLE = 5_000, 6_000
 WESTERN = ("de_DE", "en_IE", "en_KE", "en_NG", "en_NZ", "en_PK", "fr_FR", "it_IT", "nl_NL", "pt_BR", "tr_TR")
 """Locales whose names are taken for names in every Latin-script list, though they are in no name list here."""
 
@@ -374,7 +374,7 @@ def build(inputs: Inputs) -> dict[str, str]:
         romanised = rules.cleaned(material.romanised, "en")
         native = rules.cleaned([*material.persons, *material.places], language)
         people = sorted([*romanised, *native][:PEOPLE])
-        files[f"{language}.general.txt"] = rules.general(entries, material.frequent, DICTIONARY)
+        files[f"{language}.general.txt"] = rules.general(entries, material.frequent)
         files[f"{language}.people.txt"] = "".join(f"{name}\n" for name in people)
     return files
 

@@ -168,14 +168,13 @@ def vetted(
             yield f"{word}*"
 
 
-def general(entries: Sequence[str], frequent: int, dictionary: int) -> str:
-    """The text of ``LANG.general.txt``: the first so many entries, then the next, each section sorted.
+def general(entries: Sequence[str], count: int) -> str:
+    """The text of ``LANG.general.txt``: the first so many entries, sorted.
 
-    >>> general(["b", "a*", "c"], frequent=2, dictionary=5)
-    '[frequent]\\na*\\nb\\n[dictionary]\\nc\\n'
+    >>> general(["b", "a*", "c"], count=2)
+    'a*\\nb\\n'
     """
-    first, rest = entries[:frequent], entries[frequent : frequent + dictionary]
-    return "".join(f"{line}\n" for line in ("[frequent]", *sorted(first), "[dictionary]", *sorted(rest)))
+    return "".join(f"{line}\n" for line in sorted(entries[:count]))
 
 
 def foreign(word: str, own: dict[str, float], other: dict[str, float], times: float) -> bool:

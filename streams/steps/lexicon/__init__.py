@@ -14,7 +14,7 @@ from schemas.codelists import codes
 
 _WORDS = re.compile(r"words ([a-z_]+)")
 _GROUP = re.compile(r"\{([a-z_]+)\}")
-_NEGATION = {"negation before", "negation after", "not negation"}
+_PLAIN = ("negation before", "negation after", "harmless")
 
 
 class BadLexicon(ValueError):
@@ -37,7 +37,7 @@ class Rule:
 class Lexicon:
     """What one language's file says.
 
-    ``not_negation``: longer words in which a negation hides. ``examples`` are for the tests: a text and the
+    ``harmless``: longer words in which a phrase or a negation hides and means nothing. ``examples`` are for the tests: a text and the
     issues it must give.
     """
 
@@ -45,7 +45,7 @@ class Lexicon:
     rules: tuple[Rule, ...]
     negation_before: tuple[str, ...]
     negation_after: tuple[str, ...]
-    not_negation: tuple[str, ...]
+    harmless: tuple[str, ...]
     examples: tuple[tuple[str, frozenset[str]], ...]
 
 
@@ -57,29 +57,29 @@ def parse(language: str, content: str) -> Lexicon:
     """
     groups: dict[str, tuple[str, ...]] = {}
     rules: list[Rule] = []
-    negation: dict[str, list[str]] = {name: [] for name in _NEGATION}
+    plain: dict[str, list[str]] = {name: [] for name in _PLAIN}
     examples: list[tuple[str, frozenset[str]]] = []
     for number, heading, line in _lines(content):
         where = f"{language}.txt, line {number}"
         if heading in codes("issue_codes"):
             rules.append(_rule(heading, line, groups, where))
-        elif heading in _NEGATION:
-            negation[heading] += _alternatives(line)
+        elif heading in _PLAIN:
+            plain[heading] += _alternatives(line)
         elif heading == "examples":
             text, arrow, issues = line.rpartition("=>")
             if not arrow or not set(issues.split()) <= codes("issue_codes").keys():
                 raise BadLexicon(f"{where}: an example is `text => ISSUE ISSUE`")
             examples.append((text.strip(), frozenset(issues.split())))
         elif words := _WORDS.fullmatch(heading):
-            groups[words[1]] = groups.get(words[1], ()) + _alternatives(line)
+            groups[words[1]] = groups.get(words[1], ()) + _phrases(line, groups, where)
         else:
             raise BadLexicon(f"{where}: no such heading")
     return Lexicon(
         language,
         tuple(rules),
-        tuple(negation["negation before"]),
-        tuple(negation["negation after"]),
-        tuple(negation["not negation"]),
+        tuple(plain["negation before"]),
+        tuple(plain["negation after"]),
+        tuple(plain["harmless"]),
         tuple(examples),
     )
 
@@ -108,23 +108,22 @@ def _alternatives(text: str) -> tuple[str, ...]:
     return tuple(phrase.strip() for phrase in text.split("|") if phrase.strip())
 
 
-def _expanded(phrase: str, groups: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    """The phrase with every group of words in it replaced by each of its words."""
-    literals_and_names = _GROUP.split(phrase)
-    choices = [groups[t] if i % 2 else (t,) for i, t in enumerate(literals_and_names)]
-    return ("".join(chosen) for chosen in product(*choices))
+def _phrases(text: str, groups: dict[str, tuple[str, ...]], where: str) -> tuple[str, ...]:
+    """The alternatives of a text, with every group of words in them replaced by each of its words."""
+    unknown = set(_GROUP.findall(text)) - groups.keys()
+    if unknown:
+        raise BadLexicon(f"{where}: no words {{{min(unknown)}}} above this line")
+    found: list[str] = []
+    for phrase in _alternatives(text):
+        choices = [groups[t] if i % 2 else (t,) for i, t in enumerate(_GROUP.split(phrase))]
+        found += ("".join(chosen) for chosen in product(*choices))
+    if not found:
+        raise BadLexicon(f"{where}: a part without words")
+    return tuple(dict.fromkeys(found))
 
 
 def _rule(issue: str, line: str, groups: dict[str, tuple[str, ...]], where: str) -> Rule:
     if "..." in line and "&" in line:
         raise BadLexicon(f"{where}: either `...` or `&`")
-    parts = []
-    for text in re.split(r"\.\.\.|&", line):
-        unknown = set(_GROUP.findall(text)) - groups.keys()
-        if unknown:
-            raise BadLexicon(f"{where}: no words {{{min(unknown)}}} above this line")
-        part = tuple(phrase for one in _alternatives(text) for phrase in _expanded(one, groups))
-        if not part:
-            raise BadLexicon(f"{where}: a part without words")
-        parts.append(part)
-    return Rule(issue, tuple(parts), "&" not in line)
+    parts = tuple(_phrases(text, groups, where) for text in re.split(r"\.\.\.|&", line))
+    return Rule(issue, parts, "&" not in line)

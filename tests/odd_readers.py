@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 
 from streams.steps.deidentify import Words
 from streams.steps.known import BadGazetteer
@@ -45,6 +46,12 @@ def obedient():
 
 def fussy(file):
     raise BadGazetteer(f"{file}, line 3: no such kind")
+
+
+def moody(file):
+    if Path(file).exists():
+        raise BadGazetteer(f"{Path(file).name}, line 3: no such kind")
+    return obedient()
 
 
 def broken():

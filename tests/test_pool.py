@@ -66,9 +66,9 @@ def test_what_a_reader_prints_or_logs_is_heard_by_nobody(pool, capfd):
 def test_the_names_of_the_processes_say_nothing_of_the_texts(pool):
     reader = threading.Thread(target=read, args=(pool, f"sleep {SAID}"))
     reader.start()
-    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    shown = [Path(f"/proc/{process._process.pid}/cmdline").read_text() for process in pool._processes]
     reader.join()
-    assert "streams.pool" in shown and "Somchai" not in shown
+    assert all("streams.pool" in line and "Somchai" not in line for line in shown)
 
 
 def test_a_process_that_crashes_leaves_no_image_of_its_memory(pool):
@@ -108,6 +108,21 @@ def test_what_is_wrong_with_a_list_of_names_is_told_and_of_other_errors_only_typ
     with pytest.raises(NoReader, match=r"ValueError at .*odd_readers\.py") as caught:
         Pool("odd_readers:broken", [], 1, SECONDS)
     assert "Somchai" not in str(caught.value) + caplog.text
+
+
+def test_a_process_that_cannot_be_replaced_loses_no_text_and_is_tried_again(tmp_path, caplog):
+    bad = tmp_path / "villages.csv"
+    pool = Pool("odd_readers:moody", [str(bad)], 1, SECONDS)
+    try:
+        bad.touch()
+        assert read(pool, "exit") == [(None, "error")]
+        with pytest.raises(NoReader, match="line 3"):
+            read(pool, "a")
+        assert "villages.csv, line 3" in caplog.text
+        bad.unlink()
+        assert read(pool, "a", "b") == [("a th", ""), ("b th", "")]
+    finally:
+        pool.close()
 
 
 def test_without_a_pool_an_error_drops_the_text_just_so():

@@ -525,5 +525,27 @@ def bench_suggest(corpus: Path, gold: Path) -> None:
         raise click.ClickException(f"corpus or labels cannot be read: {type(error).__name__}") from None
 
 
+@bench.command(name="deidentify", epilog=_example("chorus bench deidentify --halves"))
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default="tests/corpus",
+    show_default=True,
+    help="Folder of annotated messages.",
+)
+@click.option("--halves", is_flag=True, help="Also train on one half and test on the other, both ways.")
+@click.option("--theta", type=click.FloatRange(0, 1), help="Dial of the context model: lower removes more.")
+def bench_deidentify(corpus: Path, halves: bool, theta: float | None) -> None:
+    """Measure recall, over-redaction and speed, beside stock Presidio in the same run."""
+    from streams.bench.deidentify import report
+    from streams.recognizers import THETA
+
+    try:
+        for line in report(corpus, halves=halves, theta=THETA if theta is None else theta):
+            click.echo(line)
+    except ModuleNotFoundError:
+        raise click.ClickException('stock Presidio needs a model: pip install -c constraints.txt -e ".[bench]"') from None
+
+
 if __name__ == "__main__":
     main()

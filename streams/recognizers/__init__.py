@@ -184,28 +184,27 @@ class Redactor:
         """
         if not text:
             return Redacted("", ())
-        spans = self._spans(text, language)
-        if spans is None:  # raised out here, the error does not carry the one that has seen the text
-            raise Undecidable("recogniser")
+        try:
+            outcome = self._redacted(text, language)
+        except Exception:
+            outcome = "recogniser"
+        if isinstance(outcome, str):  # raised out here, the error does not carry the one that has seen the text
+            raise Undecidable(outcome)
+        return outcome
+
+    def _redacted(self, text: str, language: str | None) -> "Redacted | str":
+        """The redacted text, or the class of reason why there is none."""
+        seen = shadow(text[: LONGEST + _OVERLAP])
+        reads = chosen(seen.text, language, self._readers)
+        if reads is None:
+            return "language"
+        found = self._engine.analyze(text=seen.text, language=reads) if seen.text else []
+        spans = [Span(*seen.original(one.start, one.end), LABELS[one.entity_type]) for one in found]
+        spans = _cut(_merged(spans, text), len(text))
         redacted = self._replaced(text, spans)
         if residue(redacted) or next(self._gazetteer.known.find(redacted), None):
-            raise Undecidable("residue")
+            return "residue"
         return Redacted(redacted, tuple(spans))
-
-    def _spans(self, text: str, language: str | None) -> list[Span] | None:
-        """What to remove, in order, not overlapping; None when a recogniser failed."""
-        try:
-            seen = shadow(text[: LONGEST + _OVERLAP])
-            reads = chosen(seen.text, language, self._readers)
-            if reads is None:
-                raise Undecidable("language")
-            found = self._engine.analyze(text=seen.text, language=reads) if seen.text else []
-            spans = [Span(*seen.original(one.start, one.end), LABELS[one.entity_type]) for one in found]
-            return _cut(_merged(spans, text), len(text))
-        except Undecidable:
-            raise
-        except Exception:
-            return None
 
     def _replaced(self, text: str, spans: list[Span]) -> str:
         results = [RecognizerResult(span.label, span.start, span.end, 1.0) for span in spans]

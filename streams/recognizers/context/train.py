@@ -35,6 +35,11 @@ _ENTITY = {
 _PARAMETERS = {"c1": 0.1, "c2": 0.5, "max_iterations": 120, "feature.minfreq": 2}
 
 
+def training_files(corpus: Path) -> list[Path]:
+    """The annotated messages of a folder that may be trained on."""
+    return [corpus / "dev.jsonl", *sorted(corpus.glob("??.txt"))]
+
+
 def labels(tokens: Sequence[Token], spans: Iterable[Any]) -> list[str]:
     """For each token the entity of the identifier it lies in, or O."""
     named = [(span["start"], span["end"], _ENTITY[span["label"]]) for span in spans if span["label"] in _ENTITY]
@@ -143,7 +148,7 @@ def train(redactor: Redactor, rows: Sequence[Row], public: Sequence[Row], seed: 
 @click.option("--model", type=click.Path(path_type=Path), default=HERE / "model.crfsuite")
 def main(corpus: Path, public: Path | None, each: int, seed: int, model: Path) -> None:
     """Train the context model."""
-    files = [*sorted(corpus.glob("*.jsonl")), *sorted(corpus.glob("??.txt"))]
+    files = training_files(corpus)
     rows = [row for path in files for row in read_rows(path)]
     count: Counter[str] = Counter()
     chosen = []

@@ -289,7 +289,8 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
     await asyncio.to_thread(create_topics, node.bootstrap, topics.ALL)
     await asyncio.to_thread(lambda: node.db)
-    await asyncio.to_thread(node.deidentifier)  # a list that cannot be used stops us before a report is taken in
+    # A list that cannot be used stops us before a report is taken in.
+    await asyncio.to_thread(node.deidentifier)
     settler = None
     if node.broker_forgets:
         await asyncio.to_thread(_remember, node)

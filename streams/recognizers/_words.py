@@ -156,8 +156,8 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
             token.entity = entity
         taken += 1
         at += 1
-    if not taken and skipped and skipped.star and entity == "PERSON":
-        skipped.entity = entity  # a title that is a name, too, with none behind it
+    if not taken and skipped and entity == "PERSON" and (firm or skipped.star):
+        skipped.entity = entity  # a title with no name behind it is one
 
 
 def _before_cues(tokens: list[Token]) -> None:

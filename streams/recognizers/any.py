@@ -66,7 +66,7 @@ _GPS = re.compile(
     r"|(?<![\d.])-?\d{1,3}\.\d{2,9}\s?°?\s?[NSns]?\s?[,\s/]\s?(?:[A-Za-z]{1,9}\.?\s?[:=]?\s?)?-?\d{1,3}\.\d{2,9}(?!\d)(?:\s?°?\s?[EWew]\b)?"
     r"|(?<![\d.,])-?\d{1,3}\.\d{4,9}(?!\d)"
 )
-_JOINED = re.compile(r"[+(]{0,2}\d(?:(?:[\s.\-\u2010-\u2015\u2212/()_*·•~]{0,3}|,)\d){4,}")
+_JOINED = re.compile(r"[+(]{0,2}\d(?:(?:[\s.\-\u2010-\u2015\u2212/()_*·•~]{0,4}|,)\d){4,}")
 _LETTERS_BEFORE = re.compile(r"(?<![^\W\d_])(?:[A-Za-z]{1,3}[\s-]?|[A-Z]{4,5}-)$")
 _LETTER_BEHIND = re.compile(r"\s?[A-Z](?!\w)")
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d{1,2})?|[1-9]\d?(?:,\d\d)*,\d{3}(?:\.\d{1,2})?")
@@ -201,10 +201,13 @@ class Numbers(Finder):
             for match in _SLASHED.finditer(text):
                 if match[0] not in _FRACTIONS:
                     yield *match.span(), "HOUSE_NUMBER"
+        end = 0
         for match in _MIXED.finditer(text):
             token = match[0]
-            if not token.isalpha() and not token.isdigit() and self._is_code(token):
+            torn = end and not text[end : match.start()].strip(" \n-")  # the rest of a code that was torn apart
+            if not token.isalpha() and not token.isdigit() and (torn or self._is_code(token)):
                 yield *match.span(), _typed(reading, *match.span())
+                end = match.end()
 
     @staticmethod
     def _is_harmless(number: str, reading: Reading, start: int, end: int) -> bool:

@@ -3,7 +3,7 @@
 from streams.recognizers._finder import Finder
 
 EXAMPLES = {
-    "My name is Zqxv Wongdeekul and I work at night.": "My name is <NAME> and I work at <PLACE>.",
+    "My name is Zqxv Wongdeekul and I work at night.": "My name is <NAME> and I work at night.",
     "the boss took my passport": "the boss took my passport",
     "we work with Happy in the kitchen": "we work with <NAME> in the kitchen",
     "he works at Good Choice Garment factory": "he works at <PLACE> factory",
@@ -12,8 +12,8 @@ EXAMPLES = {
     "my line id is happy king": "my line id is <CONTACT>",
     "the boss ကိုအောင် hit me": "the boss ကို<NAME> hit me",
     "they cut 300 baht for 3 days": "they cut 300 baht for 3 days",
-    "born on 3rd of December 1990, hired May 5, 2021": "born on <DATE>",
-    "Name: Mr Win Ko Ko. Boat MV Lucky Star 7": "Name: Mr <ID>",
+    "born on 3rd of December 1990, hired May 5, 2021": "born on <DATE>, hired <DATE>",
+    "Name: Mr Win Ko Ko. Boat MV Lucky Star 7": "Name: Mr <NAME>. Boat MV <ID>",
 }
 
 

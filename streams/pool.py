@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -34,6 +34,7 @@ MOST = 10_000
 """Code points of a text that are passed on: more than a redactor reads."""
 
 _DISCREET = Discreet()
+_AT_ONCE = 8  # texts given to a process in one go, or one that is long: they fit into the socket
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 5.0  # the kernel ends a process whose time is up; if that fails, the parent does
 
@@ -77,22 +78,26 @@ class Pool:
             NoReader: a process that had to be replaced does not start again.
         """
         found: list[Words] = [Words(None, "error")] * len(texts)
-        left = enumerate(texts)
+        # A process that has the next texts at hand need not wait for us; but all processes shall have some.
+        most = max(1, min(_AT_ONCE, len(texts) // (2 * len(self._processes))))
+        left = iter([(place, (text[:MOST], language)) for place, (text, language) in enumerate(texts)])
         lock = threading.Lock()
 
-        def take() -> Iterator[tuple[int, Told]]:
-            while True:
-                with lock:
-                    one = next(left, None)
-                if one is None:
-                    return
-                yield one
+        def take() -> list[tuple[int, Told]]:
+            some: list[tuple[int, Told]] = []
+            with lock:
+                for one in left:
+                    some.append(one)
+                    if len(some) == most or sum(len(text) for _, (text, _) in some) >= MOST:
+                        break
+            return some
 
         def work() -> None:
             process = self._idle.get()
             try:
-                for place, (text, language) in take():
-                    found[place] = process.read(text[:MOST], language)
+                while some := take():
+                    for (place, _), words in zip(some, process.read([told for _, told in some]), strict=True):
+                        found[place] = words
             finally:
                 self._idle.put(process)
 
@@ -143,24 +148,35 @@ class _Process:
             raise NoReader(f"a process that reads texts does not start: {why}")
         self._ready = True
 
-    def read(self, text: str, language: str | None) -> Words:
-        """Read one text; a process that is lost over it is replaced."""
+    def read(self, texts: Sequence[Told]) -> list[Words]:
+        """Read texts; when the process is lost over one, that one is dropped and the process replaced."""
+        found: list[Words] = []
+        while len(found) < len(texts):
+            found += self._read_some(texts[len(found) :])
+        return found
+
+    def _read_some(self, texts: Sequence[Told]) -> list[Words]:
+        """Read texts until the process is lost over one; returns the readings up to that one."""
+        if self._process and self._ready and self._process.poll() is not None:
+            self.end()  # it went between two texts, by no fault of theirs
         if self._process is None:
             self.begin()
         if not self._ready:
             self.wait_until_ready()
+        found: list[Words] = []
         late = False
         with contextlib.suppress(EOFError, OSError):
-            self._connection.send((text, language))
-            late = not self._connection.poll(self._seconds + _GRACE_SECONDS)
-            if not late:
-                words = self._connection.recv()
-                assert isinstance(words, Words)
-                return words
+            self._connection.send(texts)
+            while not late and len(found) < len(texts):
+                late = not self._connection.poll(self._seconds + _GRACE_SECONDS)
+                if not late:
+                    found.append(self._connection.recv())
+        if len(found) == len(texts):
+            return found
         reason = "timeout" if self.end() == -signal.SIGALRM or late else "error"
         _log.warning("a text was dropped and the process that read it replaced: %s", reason)
         self.begin()
-        return Words(None, reason)
+        return [*found, Words(None, reason)]
 
     def end(self) -> int:
         """End it; returns its exit status."""
@@ -210,13 +226,14 @@ def _serve(descriptor: str, factory: str, seconds: str, *arguments: str) -> None
     connection.send("")
     while True:
         try:
-            text, language = connection.recv()
+            texts = connection.recv()
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_REAL, float(seconds))
-        words = _read(read, text, language)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send(words)
+        for text, language in texts:
+            signal.setitimer(signal.ITIMER_REAL, float(seconds))
+            words = _read(read, text, language)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send(words)
 
 
 if __name__ == "__main__":

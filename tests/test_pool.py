@@ -110,6 +110,13 @@ def test_what_is_wrong_with_a_list_of_names_is_told_and_of_other_errors_only_typ
     assert "Somchai" not in str(caught.value) + caplog.text
 
 
+def test_a_process_that_is_killed_between_two_texts_costs_none(pool):
+    for process in pool._processes:
+        process._process.kill()
+        process._process.wait()
+    assert read(pool, "a", "b", "c") == [("a th", ""), ("b th", ""), ("c th", "")]
+
+
 def test_a_process_that_cannot_be_replaced_loses_no_text_and_is_tried_again(tmp_path, caplog):
     bad = tmp_path / "villages.csv"
     pool = Pool("odd_readers:moody", [str(bad)], 1, SECONDS)

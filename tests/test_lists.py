@@ -1,7 +1,6 @@
 """The operator's lists: used as they are now, checked at the start, and never quoted."""
 
 import json
-import logging
 import os
 import time
 from dataclasses import replace

@@ -5,20 +5,21 @@ transaction that is on the disk before the sender hears "accepted". Nothing is e
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from connectors.keystore import KeyStore
 from connectors.outbox import Key, Outbox, Parcel
 from connectors.receipts import code
-from connectors.seal import seal
+from connectors.seal import Sealed, seal
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes
 from schemas.consent import wants_case
-from schemas.events import DeadLetter, Op, RawReportBody, SealedReport, Verification
+from schemas.events import DeadLetter, DeidentifiedBody, Op, RawReportBody, SealedReport, Verification
 from schemas.tokens import Tokens, epoch_of
 
 
@@ -56,14 +57,48 @@ class Accepted:
     duplicate: bool
 
 
+class Refusal(Exception):
+    """A report that cannot be de-identified.
+
+    Attributes:
+        reason: a code of ``schemas/codes/dead_letter_reasons.csv``.
+        stage: the step that refused it.
+    """
+
+    def __init__(self, reason: str, stage: str) -> None:
+        """Hold the code and the step."""
+        super().__init__(f"{stage}: {reason}")
+        self.reason, self.stage = reason, stage
+
+
+Deidentify = Callable[[SealedReport, RawReportBody], DeidentifiedBody]  # raises Refusal
+
+
+class AtSource(Protocol):
+    """De-identifies reports that may not leave in the worker's words; ``streams/at_source.py`` does."""
+
+    def wanted(self, source: str) -> bool:
+        """Tell whether this source's reports are to be de-identified here."""
+
+    def having_read(self, deliveries: Iterable[Delivery]) -> Deidentify:
+        """Read the texts of these deliveries, and return what de-identifies each."""
+
+
 class Door:
     """Accepts deliveries. One instance per thread; processes may share the files below it."""
 
     def __init__(
-        self, outbox: Outbox, keys: KeyStore, tokens: Tokens, codec: Codec, now: Callable[[], datetime]
+        self,
+        outbox: Outbox,
+        keys: KeyStore,
+        tokens: Tokens,
+        codec: Codec,
+        now: Callable[[], datetime],
+        at_source: AtSource | None = None,
     ) -> None:
-        """Put the door together; ``now`` returns the time in UTC."""
+        """Put the door together; ``now`` returns the time in UTC; without ``at_source`` the stream de-identifies."""
         self._outbox, self._keys, self._tokens, self._codec, self._now = outbox, keys, tokens, codec, now
+        self._at_source = at_source
 
     def accept(self, deliveries: Sequence[Delivery]) -> list[Accepted]:
         """Durably accept deliveries, all in one synced transaction.
@@ -72,6 +107,8 @@ class Door:
             schemas.codec.Unencodable: a value does not fit Avro's types; nothing has been accepted.
         """
         bodies = [self._codec.encode_body(d.body) if d.body else ("", d.payload) for d in deliveries]
+        # The texts are read before the transaction begins: that may take its time.
+        deidentify = self._deidentify(deliveries)
         names = [self._name(d) for d in deliveries]
         keys: dict[str, list[tuple[UUID, bytes]]] = {}
 
@@ -82,13 +119,22 @@ class Door:
                 waiting += self._keys.add(
                     delivery.source, sum(d.source == delivery.source for d in deliveries)
                 )
-            return self._pack(delivery, names[index], revision, *bodies[index], *waiting.pop())
+            here = deidentify.get(delivery.source)
+            return self._pack(delivery, names[index], revision, *bodies[index], *waiting.pop(), here)
 
         answers = self._outbox.accept(names, pack)
         spare = [ref for left in keys.values() for ref, _ in left]
         if spare:
             self._keys.erase(spare)
         return [Accepted(event_id, code(self._tokens, event_id), repeat) for event_id, repeat in answers]
+
+    def _deidentify(self, deliveries: Sequence[Delivery]) -> dict[str, Deidentify]:
+        """Return by source what de-identifies its reports here; most sources have nothing."""
+        wanted = self._at_source.wanted if self._at_source else lambda source: False
+        here = {source for source in {d.source for d in deliveries} if wanted(source)}
+        if not (self._at_source and here):
+            return {}
+        return dict.fromkeys(here, self._at_source.having_read(d for d in deliveries if d.source in here))
 
     def _name(self, delivery: Delivery) -> Key:
         source = delivery.source
@@ -97,13 +143,33 @@ class Door:
         return Key(source, native, payload)
 
     def _pack(
-        self, delivery: Delivery, name: Key, revision: int, schema: str, body: bytes, ref: UUID, key: bytes
+        self,
+        delivery: Delivery,
+        name: Key,
+        revision: int,
+        schema: str,
+        body: bytes,
+        ref: UUID,
+        key: bytes,
+        deidentify: Deidentify | None,
     ) -> tuple[UUID, UUID, Parcel]:
         hour = self._now().replace(minute=0, second=0, microsecond=0)  # the envelope is in clear
         event_id = uuid4()
         uid = self._tokens.uuid("report", delivery.source, name.native.hex())
+        dead = DeadLetter(
+            dead_letter_id=self._tokens.dead_letter(event_id),
+            event_id=event_id,
+            source_id=delivery.source,
+            reason="UNMAPPABLE",
+            stage="map",
+            at_hour=hour,
+            payload="SEALED_BYTES",
+            key_ref=ref,
+            sealed=b"",
+        )
         if delivery.body is None:
-            return uid, ref, self._pack_dead_letter(delivery, event_id, hour, body, ref, key)
+            # Where nothing leaves in the worker's words, not even sealed, the row stays with its source.
+            return uid, ref, self._parcel(dead, b"" if deidentify else body, key)
         report = SealedReport(
             event_id=event_id,
             report_uid=uid,
@@ -125,26 +191,22 @@ class Door:
             sealed=b"",
             token_epoch=self._outbox.epoch(name, revision, epoch_of(hour)),
         )
-        value = self._codec.encode(seal(report, body, key))
-        marks = "case" if wants_case(report) else "count"
-        return uid, ref, Parcel(event_id, topics.SEALED.name, uid.bytes, value, marks)
+        if deidentify:
+            try:
+                schema, body = self._codec.encode_body(deidentify(report, delivery.body))
+            except Refusal as why:
+                dead = replace(dead, reason=why.reason, stage=why.stage)
+                return uid, ref, self._parcel(dead, b"", key)
+            report = replace(report, body_schema=schema)
+        return uid, ref, self._parcel(report, body, key)
 
-    def _pack_dead_letter(
-        self, delivery: Delivery, event_id: UUID, hour: datetime, body: bytes, ref: UUID, key: bytes
-    ) -> Parcel:
-        letter = DeadLetter(
-            dead_letter_id=self._tokens.dead_letter(event_id),
-            event_id=event_id,
-            source_id=delivery.source,
-            reason="UNMAPPABLE",
-            stage="map",
-            at_hour=hour,
-            payload="SEALED_BYTES",
-            key_ref=ref,
-            sealed=b"",
-        )
-        value = self._codec.encode(seal(letter, body, key))
-        return Parcel(event_id, topics.DEADLETTERS.name, letter.dead_letter_id.bytes, value, "dead")
+    def _parcel(self, event: Sealed, body: bytes, key: bytes) -> Parcel:
+        value = self._codec.encode(seal(event, body, key))
+        if isinstance(event, DeadLetter):
+            name = event.dead_letter_id
+            return Parcel(event.event_id or name, topics.DEADLETTERS.name, name.bytes, value, "dead")
+        marks = "case" if wants_case(event) else "count"
+        return Parcel(event.event_id, topics.SEALED.name, event.report_uid.bytes, value, marks)
 
 
 def canonical_json(value: object) -> bytes:

@@ -1,17 +1,34 @@
 """What a worker's answer allows. UNKNOWN counts as NO, and a test is nobody's report."""
 
-from schemas.events import SealedReport
+from collections.abc import Sequence
+from typing import Protocol
 
 
-def may_count(report: SealedReport) -> bool:
+class Agreed(Protocol):
+    """What knows what the worker agreed to: the envelope of a report."""
+
+    @property
+    def consent(self) -> str:
+        """The worker's answer."""
+
+    @property
+    def consent_scopes(self) -> Sequence[str]:
+        """What they agreed to."""
+
+    @property
+    def test(self) -> bool:
+        """A test delivery."""
+
+
+def may_count(report: Agreed) -> bool:
     """Tell whether the worker agreed to be counted in de-identified statistics."""
     return _agreed(report, "AGGREGATE_STATISTICS")
 
 
-def wants_case(report: SealedReport) -> bool:
+def wants_case(report: Agreed) -> bool:
     """Tell whether the worker asked the holder to act: the report also takes the case path."""
     return _agreed(report, "CASE_HANDLING")
 
 
-def _agreed(report: SealedReport, scope: str) -> bool:
+def _agreed(report: Agreed, scope: str) -> bool:
     return report.consent == "YES" and scope in report.consent_scopes and not report.test

@@ -15,7 +15,9 @@ Verification = Literal["UNKNOWN", "SIGNATURE", "STATIC_SECRET", "PULL_TLS", "FIL
 Consent = Literal["UNKNOWN", "YES", "NO"]
 OccurredPrecision = Literal["UNKNOWN", "DAY", "MONTH", "YEAR"]
 UnitKind = Literal["UNKNOWN", "WORKPLACE", "REGION_POOL", "SOURCE_POOL"]
-TextStatus = Literal["UNKNOWN", "NONE", "REDACTED", "DROPPED_LANGUAGE", "DROPPED_RESIDUE", "DROPPED_ERROR"]
+TextStatus = Literal[
+    "UNKNOWN", "NONE", "REDACTED", "DROPPED_LANGUAGE", "DROPPED_RESIDUE", "DROPPED_ERROR", "DROPPED_TIMEOUT"
+]
 ConsentChangeKind = Literal["UNKNOWN", "WITHDRAW", "SCOPES"]
 DeadPayload = Literal["UNKNOWN", "SEALED_REPORT", "SEALED_BYTES"]
 CodeBasis = Literal["UNKNOWN", "CODED", "SUGGESTED", "NONE"]
@@ -225,6 +227,16 @@ class CaseReport:
     suggested: tuple[SuggestedCode, ...] = hidden(())
     attachments: tuple[CaseAttachment, ...] = hidden(())
     padding: bytes = padding()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeidentifiedBody:
+    """What a report's seal holds instead of its words when it was de-identified at its source."""
+
+    contribution_schema: str
+    contribution: bytes = hidden()
+    case_schema: str | None = None
+    case: bytes | None = hidden(None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -113,7 +113,7 @@ def _receive(app: faust.App, parts: Parts) -> None:
 
 def _receive_all(parts: Parts, events: Sequence[Any]) -> list[Outcome]:
     now, steps = parts.now(), parts.tightening()
-    received = [parts.receiver.receive(event.value, _coordinates(event, now)) for event in events]
+    received = parts.receiver.receive([(event.value, _coordinates(event, now)) for event in events])
     return [outcome.tightened(steps) for outcome in received]
 
 

@@ -6,13 +6,14 @@ clock that is given, so that a demonstration can run a season in a minute throug
 
 import asyncio
 import contextlib
-import csv
 import logging
+import os
 import signal
 import socket
+import threading
 import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
@@ -41,16 +42,21 @@ from schemas.registry import connect
 from schemas.tokens import Tokens
 from streams import faust_transport
 from streams.agents import Parts, attach
+from streams.at_source import AtSource
+from streams.fresh import Fresh
 from streams.journal import Journal
-from streams.recognizers import build_redactor
+from streams.lists import check_gazetteers, gazetteers, read_register, register_file
+from streams.pool import Pool, in_process
+from streams.reading import build as build_reader
 from streams.releaser import ReleaseClock, Releaser
 from streams.settings import StreamSettings
 from streams.settler import Settler
-from streams.steps.deidentify import Deidentifier
+from streams.steps.deidentify import Deidentifier, ReadAll
+from streams.steps.known import BadGazetteer
 from streams.steps.policy import Policy, parse
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Refused
-from streams.steps.register import Register
+from streams.steps.register import BadRegister, Register
 from streams.uniqueness import UniquenessMonitor
 from streams.watch import Watcher
 
@@ -83,6 +89,7 @@ class Node:
         bootstrap: Kafka bootstrap servers.
         now: the clock.
         broker_forgets: the broker keeps nothing over a restart, so the outbox and the journal must.
+        building: held while what reads texts is built.
     """
 
     settings: ConnectorSettings
@@ -90,6 +97,7 @@ class Node:
     bootstrap: str
     now: Clock = system_clock
     broker_forgets: bool = False
+    building: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def home(self) -> Path:
@@ -132,15 +140,49 @@ class Node:
 
     def door(self) -> Door:
         """Open a door; one for each thread."""
-        return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now)
+        asked = lambda name: sources.find(self.home, name).deidentify == "source"  # noqa: E731
+        at_source = AtSource(self.codec, asked, self.deidentifier, lambda: self.read_all)
+        return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now, at_source)
 
-    def register(self) -> Register:
-        """Read the register of verified workplaces, ``home/workplaces.csv``; there may be none."""
-        path = self.home / "workplaces.csv"
-        if not path.is_file():
-            return Register()
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return Register(csv.DictReader(file))
+    @cached_property
+    def register(self) -> Fresh[Register]:
+        """The register of verified workplaces, as it is now; there may be none."""
+        return Fresh(lambda: register_file(self.home), read_register, BadRegister)
+
+    @cached_property
+    def names(self) -> Fresh[None]:
+        """Looks over the gazetteers: those who read texts read them by themselves, and say nothing."""
+        return Fresh(lambda: gazetteers(self.home), check_gazetteers, BadGazetteer)
+
+    @cached_property
+    def pool(self) -> Pool | None:
+        """The processes that read texts; None where this process does. Use ``read_all``."""
+        readers = self.stream.readers
+        if readers is None:
+            readers = max(1, (os.cpu_count() or 1) - 1)
+        home = str(self.home.absolute())
+        return Pool("streams.reading:build", [home], readers, self.stream.text_seconds) if readers else None
+
+    @cached_property
+    def read_all(self) -> ReadAll:
+        """What reads free texts. To build it takes seconds.
+
+        Raises:
+            BadGazetteer: a file of names cannot be used.
+        """
+        with self.building:  # a door and a worker may ask at once
+            self.names()
+            return self.pool.read_all if self.pool else in_process(build_reader(str(self.home)))
+
+    def close(self) -> None:
+        """End the processes that read texts, if there are any."""
+        if pool := self.__dict__.get("pool"):
+            pool.close()
+
+    def deidentifier(self) -> Deidentifier:
+        """Put a de-identifier together: with the register as it is now, and no text read yet."""
+        self.names()
+        return Deidentifier(self.tokens, self.register(), self.stream.country)
 
     def receiver(self) -> Receiver:
         """Put the steps of a sealed report together."""
@@ -158,13 +200,7 @@ class Node:
             ((ref, key),) = keys.add("dead_letters", 1)
             return seal(replace(letter, key_ref=ref), data, key)
 
-        redactor = build_redactor()
-
-        def redact(text: str, language: str | None) -> str:
-            return redactor.redact(text, language).text
-
-        deidentifier = Deidentifier(self.tokens, self.register(), self.stream.country, redact)
-        return Receiver(self.codec, deidentifier, open_sealed, bury)
+        return Receiver(self.codec, self.deidentifier, self.read_all, open_sealed, bury)
 
     def releaser(self) -> Releaser:
         """Put the releaser together; for one thread."""
@@ -253,6 +289,8 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
     await asyncio.to_thread(create_topics, node.bootstrap, topics.ALL)
     await asyncio.to_thread(lambda: node.db)
+    # A list that cannot be used stops us before a report is taken in.
+    await asyncio.to_thread(node.deidentifier)
     settler = None
     if node.broker_forgets:
         await asyncio.to_thread(_remember, node)
@@ -262,6 +300,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
         if door:
             run.forwarder = _start(Forwarder(node.outbox, node.bootstrap, hold=node.broker_forgets), front)
             await front.enter_async_context(_web(run))
+        behind.callback(node.close)
         if worker:
             app = await asyncio.to_thread(node.faust_app)
             behind.push_async_callback(app.stop)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 from uuid import UUID, uuid4
 
 import click
@@ -35,6 +36,7 @@ from schemas.settings import BadSetting
 from streams import demo as demonstration
 from streams import logs
 from streams.app import Node, read_policy, running, stop_signal, system_clock, until_stopped
+from streams.pool import NoReader
 from streams.settings import StreamSettings, read
 from streams.simulate import season
 from streams.steps.explain import explain
@@ -42,6 +44,7 @@ from streams.steps.known import BadGazetteer
 from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
 from streams.steps.uniqueness import CROWD
+from streams.texts import dropped_texts
 from streams.uniqueness import kept
 
 _log = logging.getLogger("streams.cli")
@@ -51,6 +54,7 @@ _USER_ERRORS = (
     UnsafePolicy,
     BadRegister,
     BadGazetteer,
+    NoReader,
     sources.UnknownSource,
     ConnectionError,
     Unanswered,
@@ -236,14 +240,24 @@ def source() -> None:
 
 @source.command(name="add", epilog=_example("chorus source add hotline"))
 @click.argument("name")
-@click.option("--mapping", default="canonical", show_default=True, help="Mapping of its form.")
-def source_add(name: str, mapping: str) -> None:
-    """Connect a source, or give one a second token; the token is shown once."""
+@click.option("--mapping", help="Mapping of its form; canonical if it is new.")
+@click.option(
+    "--deidentify",
+    "where",
+    type=click.Choice(get_args(sources.Where)),
+    help="Where its reports are de-identified: in the stream, or at the source, before anything is sealed."
+    " The stream if it is new.",
+)
+def source_add(name: str, mapping: str | None, where: sources.Where | None) -> None:
+    """Connect a source, or give one a second token; the token is shown once.
+
+    What you do not say of a source that is connected stays as it is.
+    """
     node = _node()
-    if mapping != "canonical":
+    if mapping not in (None, "canonical"):
         load(mapping, node.home)
     try:
-        click.echo(sources.add(node.home, name, mapping))
+        click.echo(sources.add(node.home, name, mapping, where))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
 
@@ -253,8 +267,9 @@ def source_add(name: str, mapping: str) -> None:
 def source_list(as_json: bool) -> None:
     """List the connected sources."""
     node = _node()
-    rows = [{"name": s.name, "mapping": s.mapping} for s in sources.connected(node.home).values()]
-    click.echo(json.dumps(rows) if as_json else "\n".join(f"{r['name']}\t{r['mapping']}" for r in rows))
+    connected = sources.connected(node.home).values()
+    rows = [{"name": s.name, "mapping": s.mapping, "deidentify": s.deidentify} for s in connected]
+    click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(r.values()) for r in rows))
 
 
 @main.group()
@@ -391,6 +406,17 @@ def privacy_uniqueness(as_json: bool) -> None:
     click.echo(f"coarsened by themselves: {', '.join(found.steps) or 'none'}")
     click.echo(f"coarsened by decision: {', '.join(node.stream.coarsened) or 'none'}")
     click.echo(f"advised (CHORUS_COARSEN): {', '.join(found.advised) or 'none'}")
+
+
+@privacy.command(name="texts", epilog=_example("chorus privacy texts --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def privacy_texts(as_json: bool) -> None:
+    """Say how many cases lost a text, and why: in bands, over the last four whole weeks."""
+    found = dropped_texts(_node().db, system_clock())
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo("\n".join(f"{status}: {share}" for status, share in found.items()))
 
 
 @main.command(epilog=_example("chorus query 'SELECT * FROM released.alerts FINAL'"))

@@ -24,6 +24,9 @@ class StreamSettings:
         session_seconds: Kafka session and rebalance timeout of the workers.
         max_unique_share: most contributions that may stand alone, percent, before their severity and then their
             country are coarsened: 5, 20 or 50; 100 coarsens nothing.
+        readers: processes that read free texts; without it one less than there are cores, at least one; 0 reads
+            them in the node's own process, where no time limit can be kept.
+        text_seconds: longest one free text may take before it is dropped.
         coarsen: fields of contributions to coarsen in any case: ``sector``, ``region`` or both, by a comma.
     """
 
@@ -34,6 +37,8 @@ class StreamSettings:
     batch: int = 200
     linger_seconds: float = 0.1
     session_seconds: int = 10
+    readers: int | None = None
+    text_seconds: float = 2.0
     max_unique_share: int = 20
     coarsen: str = ""
 
@@ -47,6 +52,11 @@ class StreamSettings:
             raise BadSetting(f"{variable('max_unique_share')} must be one of {EDGES} or 100")
         if not set(self.coarsened) <= set(VISIBLE):
             raise BadSetting(f"{variable('coarsen')} must name fields of {', '.join(VISIBLE)}")
+
+        if self.readers is not None and self.readers < 0:
+            raise BadSetting(f"{variable('readers')} must not be negative")
+        if not self.text_seconds > 0:
+            raise BadSetting(f"{variable('text_seconds')} must be above 0")
 
     @property
     def coarsened(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from schemas.events import (
 from schemas.tokens import epoch_of
 from streams import agents
 from streams.agents import Parts, TooManyDeadLetters, attach
-from streams.steps.deidentify import Deidentifier
+from streams.steps.deidentify import Deidentifier, Words
 from streams.steps.receive import Receiver
 from streams.steps.register import Register
 
@@ -72,7 +72,8 @@ def steps():
 def parts(db, tokens, codec, steps):
     receiver = Receiver(
         codec,
-        Deidentifier(tokens, Register(), "TH", lambda text, language: text),
+        lambda: Deidentifier(tokens, Register(), "TH"),
+        lambda texts: [Words(text) for text, _ in texts],
         lambda report: b"",
         lambda letter, data: letter,
     )

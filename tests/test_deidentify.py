@@ -12,23 +12,25 @@ import pytest
 from schemas.codelists import codes
 from schemas.events import Attachment, CaseAttachment, Narrative, RawReportBody, SealedReport, SuggestedCode
 from schemas.sizes import size_class
+from streams.pool import in_process
+from streams.reading import reader
 from streams.recognizers import build_redactor
-from streams.steps.deidentify import DROPPED, FIELD_RULES, Deidentifier, Undecidable
+from streams.steps.deidentify import DROPPED, FIELD_RULES, Deidentifier, Undecidable, Words, having_read
 from streams.steps.register import Register
+from streams.steps.suggest import Suggester
 
 CANARY = "Kanarienvogel"
-REGISTER = Register(
-    [
-        {
-            "workplace_id": "w1",
-            "name": "Golden Fish",
-            "aliases": "",
-            "country": "TH",
-            "admin1": "TH-74",
-            "isic_division": "10",
-        }
-    ]
-)
+ROWS = [
+    {
+        "workplace_id": "w1",
+        "name": "Golden Fish",
+        "aliases": "",
+        "country": "TH",
+        "admin1": "TH-74",
+        "isic_division": "10",
+    }
+]
+REGISTER = Register(ROWS)
 BOTH = ("AGGREGATE_STATISTICS", "CASE_HANDLING")
 BODY = RawReportBody(
     country="TH",
@@ -66,7 +68,10 @@ def an_envelope(**changes):
 
 
 def keep_nothing(text, language):
-    return "<TEXT>"
+    return Words("<TEXT>")
+
+
+SUGGESTS_NOTHING = Suggester(())
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def redactor():
 @pytest.fixture
 def careful(tokens, redactor):
     """A de-identifier with the real redactor."""
-    return Deidentifier(tokens, REGISTER, "TH", lambda text, language: redactor.redact(text, language).text)
+    return Deidentifier(tokens, REGISTER, "TH", reader(redactor, SUGGESTS_NOTHING))
 
 
 CANARIES = {
@@ -154,7 +159,7 @@ def test_what_the_rules_drop_is_not_even_read(deidentifier, way):
     treatments = {name: getattr(rule, way) for name, rule in FIELD_RULES.items()}
     guides = {name for t in treatments.values() for name in t.guided_by}
     assert watched.read == {name for name, t in treatments.items() if t.how != "dropped"} | guides
-    assert guides == {"language"}
+    assert guides == {"language", "narratives"}
 
 
 @pytest.mark.parametrize("name", [n for n, rule in FIELD_RULES.items() if rule.counts is DROPPED])
@@ -256,19 +261,41 @@ def test_without_consent_to_be_counted_a_contribution_is_blank(deidentifier, cha
     ],
 )
 def test_a_redactor_that_fails_drops_the_text_and_says_so(tokens, codec, error, status):
-    def fail(text, language):
-        raise error
+    class Failing:
+        def redact(self, text, language):
+            raise error
 
-    case = Deidentifier(tokens, REGISTER, "TH", fail).case(an_envelope(), BODY)
+    case = Deidentifier(tokens, REGISTER, "TH", reader(Failing(), SUGGESTS_NOTHING)).case(an_envelope(), BODY)
     assert (case.text_status, case.narratives) == (status, ())
     assert CANARY.encode() not in codec.encode(case)
 
 
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("timeout", "DROPPED_TIMEOUT"), ("residue", "DROPPED_RESIDUE"), (CANARY, "DROPPED_ERROR")],
+)
+def test_the_case_says_why_a_text_was_dropped_in_codes_only(tokens, reason, status):
+    case = Deidentifier(tokens, REGISTER, "TH", lambda *_: Words(None, reason)).case(an_envelope(), BODY)
+    assert (case.text_status, case.narratives) == (status, ())
+
+
+def test_a_text_nobody_has_read_is_dropped(tokens):
+    assert Deidentifier(tokens, REGISTER, "TH").case(an_envelope(), BODY).narratives == ()
+
+
+def test_a_text_is_read_once_for_the_counts_and_the_case(tokens):
+    calls = []
+    read_all = lambda texts: [calls.append(text) or keep_nothing(*text) for text in texts]  # noqa: E731
+    deidentifier = Deidentifier(tokens, REGISTER, "TH")
+    told = [*deidentifier.told(an_envelope(), BODY), *deidentifier.told(an_envelope(), BODY)]
+    deidentifier = replace(deidentifier, read=having_read(read_all, told))
+    both(deidentifier, BODY)
+    assert calls == [("they kept my passport", "en")]
+
+
 def test_one_text_that_cannot_be_judged_does_not_take_the_others_with_it(tokens):
     def fail_on_thai(text, language):
-        if language == "th":
-            raise Undecidable("language")
-        return "<TEXT>"
+        return Words(None, "language") if language == "th" else Words("<TEXT>")
 
     body = replace(BODY, narratives=(Narrative(key="a", text="x", lang="th"), Narrative(key="b", text="y")))
     case = Deidentifier(tokens, REGISTER, "TH", fail_on_thai).case(an_envelope(), body)
@@ -484,7 +511,7 @@ def suggesting(tokens):
     """Return a de-identifier whose words suggest what is given."""
 
     def make(*suggestions):
-        return Deidentifier(tokens, REGISTER, "TH", keep_nothing, lambda text, language: suggestions)
+        return Deidentifier(tokens, REGISTER, "TH", lambda *_: Words("<TEXT>", suggested=suggestions))
 
     return make
 
@@ -541,27 +568,71 @@ def test_every_class_of_evidence_looks_like_a_class():
 
 
 @pytest.mark.parametrize("error", [ValueError(CANARY), RecursionError(), MemoryError(), TypeError()])
-def test_a_suggester_that_fails_suggests_nothing_and_the_report_goes_on(tokens, error):
-    def fail(text, language):
-        raise error
+def test_a_suggester_that_fails_suggests_nothing_and_the_report_goes_on(tokens, redactor, error):
+    class Failing:
+        def suggest(self, text, language, removed):
+            raise error
 
-    contribution, case = both(Deidentifier(tokens, REGISTER, "TH", keep_nothing, fail), UNCODED)
+    contribution, case = both(Deidentifier(tokens, REGISTER, "TH", reader(redactor, Failing())), UNCODED)
     assert (contribution.countable, contribution.indicators_basis) == (True, "NONE")
     assert (case.text_status, case.suggested) == ("REDACTED", ())
 
 
-def test_words_of_a_worker_who_did_not_agree_to_be_counted_are_not_read_for_the_counts(tokens):
-    read = []
-    reader = Deidentifier(
-        tokens, REGISTER, "TH", keep_nothing, lambda text, language: read.append(text) or ()
-    )
-    reader.contribution(an_envelope(consent="NO"), BODY)
-    assert not read
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({}, True),
+        ({"consent_scopes": ("CASE_HANDLING",)}, True),
+        ({"consent": "NO"}, False),
+        ({"consent": "UNKNOWN"}, False),
+        ({"consent_scopes": ()}, False),
+        ({"test": True}, False),
+    ],
+)
+def test_words_are_read_only_where_the_worker_agreed_to_what_they_are_read_for(deidentifier, changes, read):
+    assert list(deidentifier.told(an_envelope(**changes), BODY)) == [("they kept my passport", "en")] * read
 
 
-def test_the_suggester_is_told_the_language_of_each_text(tokens):
-    told = []
-    reader = Deidentifier(tokens, REGISTER, "TH", keep_nothing, lambda text, lang: told.append(lang) or ())
+def test_the_reader_is_told_the_language_of_each_text(deidentifier):
     texts = (Narrative(key="a", text="x", lang="th"), Narrative(key="b", text="y"))
-    reader.contribution(an_envelope(), replace(BODY, narratives=texts, language="my"))
-    assert told == ["th", "my"]
+    body = replace(BODY, narratives=texts, language="my")
+    assert list(deidentifier.told(an_envelope(), body)) == [("x", "th"), ("y", "my")]
+
+
+def test_what_is_removed_is_no_evidence_and_a_dropped_text_has_none(redactor):
+    class Telling:
+        def suggest(self, text, language, removed):
+            return [(text[start:end]) for start, end in removed]
+
+    read_all = in_process(reader(redactor, Telling()))
+    kept, dropped = read_all([("call 081-234 5678 now", "en"), ("call 081-234 5678", "xx")])
+    assert "".join(kept.suggested).replace("call ", "") == "081-234 5678"
+    assert (dropped.text, dropped.dropped, dropped.suggested) == (None, "language", ())
+
+
+STORY = Narrative(key="story", text="at GOLDEN-FISH they kept my passport", lang="en")
+
+
+@pytest.mark.parametrize(
+    ("field", "texts", "found"),
+    [
+        (None, (STORY,), True),
+        (" - ", (STORY,), True),
+        ("Somewhere Else", (STORY,), False),
+        (None, (replace(STORY, text="at goldenfishes"),), False),
+        (None, (replace(STORY, text="first at Golden Fish, now at Silver Boat"),), False),
+        (None, (STORY, replace(STORY, text="then at Silver Boat")), False),
+        (None, (STORY, STORY), True),
+        (None, (replace(STORY, text="x" * 8_000 + " Golden Fish"),), False),
+    ],
+)
+def test_where_no_workplace_is_named_the_only_one_that_the_words_mention_is_it(tokens, field, texts, found):
+    register = Register([*ROWS, ROWS[0] | {"workplace_id": "w2", "name": "Silver Boat"}])
+    deidentifier = Deidentifier(tokens, register, "TH", keep_nothing)
+    named = both(deidentifier, replace(BODY, workplace_name="Golden Fish", narratives=()))
+    told = both(deidentifier, replace(BODY, workplace_name=field, narratives=texts))
+    assert (told[0].unit == named[0].unit, told[1].workplace_token == named[1].workplace_token) == (
+        found,
+        found,
+    )
+    assert told[0].unit_kind == ("WORKPLACE" if found else "REGION_POOL")

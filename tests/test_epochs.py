@@ -12,7 +12,7 @@ from schemas.codec import Codec
 from schemas.events import ConsentChange, SealedReport
 from schemas.tokens import Tokens, epoch_of
 from streams.agents import Parts, _case_row, _contribution_row, _remove
-from streams.steps.deidentify import Deidentifier
+from streams.steps.deidentify import Deidentifier, Words
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Coordinates
 from streams.steps.register import Register
@@ -41,10 +41,10 @@ class Hotline:
         self.now = NOW
         self.outbox, self.tokens, self.codec, self.db = outbox, tokens, codec, db
         self.door = Door(outbox, keys, tokens, codec, lambda: self.now)
-        deidentifier = Deidentifier(tokens, REGISTER, "TH", lambda text, language: text)
         self.receiver = Receiver(
             codec,
-            deidentifier,
+            lambda: Deidentifier(tokens, REGISTER, "TH"),
+            lambda texts: [Words(text) for text, _ in texts],
             lambda report: unseal(report, keys.key(report.key_ref)),
             lambda letter, _: letter,
         )
@@ -57,7 +57,7 @@ class Hotline:
         self.door.accept([canonical.parse(report, "hotline", "STATIC_SECRET")])
         row = self.outbox.unsent(0, 100)[-1]
         envelope = self.codec.decode(SealedReport, row.parcel.value)
-        outcome = self.receiver.receive(row.parcel.value, Coordinates("t", 0, row.seq, at))
+        (outcome,) = self.receiver.receive([(row.parcel.value, Coordinates("t", 0, row.seq, at))])
         for table, made in (
             ("sealed.contributions", _contribution_row(outcome.contribution, NOW)),
             ("cases.reports", outcome.case and _case_row(outcome.case, NOW) | {"received_hour": NOW}),

@@ -14,11 +14,14 @@ from connectors.submit import _delivery
 from schemas.events import SealedReport
 from schemas.sizes import size_class
 from streams.agents import _case_row, _contribution_row, _messages
+from streams.pool import in_process
+from streams.reading import reader
 from streams.recognizers import build_redactor
 from streams.steps.deidentify import Deidentifier
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Coordinates
 from streams.steps.register import Register
+from streams.steps.suggest import Suggester
 
 WORD, NUMBER = "Kanarienvogel", 98_765_432
 SHIPPED = sorted(f.name[:-5] for f in files("connectors.mappings").iterdir() if f.name.endswith(".yaml"))
@@ -63,12 +66,10 @@ def carry(door, outbox, keys, tokens, codec, redactor):
         ((_, key),) = keys.add("dead_letters", 1)
         return seal(letter, data, key)
 
-    def redact(text, language):
-        return redactor.redact(text, language).text
-
     receiver = Receiver(
         codec,
-        Deidentifier(tokens, Register(), "TH", redact),
+        lambda: Deidentifier(tokens, Register(), "TH"),
+        in_process(reader(redactor, Suggester(()))),
         lambda report: unseal(report, keys.key(report.key_ref)),
         bury,
     )
@@ -79,7 +80,7 @@ def carry(door, outbox, keys, tokens, codec, redactor):
         messages = [(sent.parcel.key, sent.parcel.value)]
         rows = []
         if sent.parcel.marks != "dead":
-            outcome = receiver.receive(sent.parcel.value, AT)
+            (outcome,) = receiver.receive([(sent.parcel.value, AT)])
             messages += [(key, value) for _, key, value in _messages(codec, outcome)]
             rows.append(_contribution_row(outcome.contribution, AT.at))
             rows += [_case_row(outcome.case, AT.at)] if outcome.case else []

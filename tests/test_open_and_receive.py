@@ -11,7 +11,7 @@ from connectors.keystore import KeyMissing
 from connectors.seal import Unsealable, seal, unseal
 from schemas.codelists import codes
 from schemas.events import DeadLetter, Narrative, RawReportBody, SealedReport
-from streams.steps.deidentify import Deidentifier
+from streams.steps.deidentify import Deidentifier, Words
 from streams.steps.open import open_body, open_envelope
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Coordinates, Refused
@@ -46,8 +46,17 @@ def receiver(tokens, codec, keys, open_sealed):
         ((ref, key),) = keys.add("dead_letters", 1)
         return seal(replace(letter, key_ref=ref), data, key)
 
-    deidentifier = Deidentifier(tokens, Register(), "TH", lambda text, language: "<TEXT>")
-    return Receiver(codec, deidentifier, open_sealed, bury)
+    deidentifier = Deidentifier(tokens, Register(), "TH")
+    return Receiver(codec, lambda: deidentifier, read_all, open_sealed, bury)
+
+
+def read_all(texts):
+    return [Words("<TEXT>") for _ in texts]
+
+
+def receive(receiver, data):
+    (outcome,) = receiver.receive([(data, AT)])
+    return outcome
 
 
 @pytest.fixture
@@ -81,25 +90,25 @@ def a_report(keys, codec):
 
 
 def test_a_good_report_becomes_a_contribution_and_a_case(receiver, a_report, codec):
-    outcome = receiver.receive(codec.encode(a_report()), AT)
+    outcome = receive(receiver, codec.encode(a_report()))
     assert outcome.contribution.countable and outcome.case.text_status == "REDACTED"
     assert outcome.dead_letter is None
 
 
 @pytest.mark.parametrize("scopes", [(), ("AGGREGATE_STATISTICS",), ("RESEARCH",)])
 def test_without_consent_there_is_no_case(receiver, a_report, codec, scopes):
-    outcome = receiver.receive(codec.encode(a_report(consent_scopes=scopes)), AT)
+    outcome = receive(receiver, codec.encode(a_report(consent_scopes=scopes)))
     assert outcome.contribution and outcome.case is None
 
 
 @pytest.mark.parametrize("changes", [{"consent": "UNKNOWN"}, {"consent": "NO"}, {"test": True}])
 def test_unknown_consent_counts_as_no_and_a_test_is_nobodys_report(receiver, a_report, codec, changes):
-    outcome = receiver.receive(codec.encode(a_report(**changes)), AT)
+    outcome = receive(receiver, codec.encode(a_report(**changes)))
     assert not outcome.contribution.countable and outcome.case is None
 
 
 def refusal(receiver, data):
-    outcome = receiver.receive(data, AT)
+    outcome = receive(receiver, data)
     assert outcome.contribution is outcome.case is None
     return outcome.dead_letter.reason
 
@@ -114,7 +123,7 @@ def test_every_reason_of_refusal_can_be_reached(receiver, a_report, keys, codec,
     whole = codec.encode(a_report())
     erased = a_report()
     keys.erase([erased.key_ref])
-    broken = replace(receiver, deidentifier=Deidentifier(tokens, None, "TH", None))
+    broken = replace(receiver, deidentifier=lambda: Deidentifier(tokens, None, "TH"))
     reached = {
         refusal(receiver, b""),
         refusal(receiver, codec.encode(a_report(body_schema="diary/1"))),
@@ -183,23 +192,22 @@ def test_times_that_cannot_be_true_are_refused(a_report, open_sealed, codec, tim
             open_body(report, open_sealed, codec)
 
 
-def test_an_error_of_the_de_identifier_is_a_dead_letter_without_its_message(receiver, a_report, codec):
-    class Talkative:
-        def __init__(self, tokens):
-            self.tokens = tokens
-
+def test_an_error_of_the_de_identifier_is_a_dead_letter_without_its_message(
+    receiver, a_report, codec, tokens
+):
+    class Talkative(Deidentifier):
         def contribution(self, report, body):
             raise RuntimeError(body.narratives[0].text)
 
-    receiver = replace(receiver, deidentifier=Talkative(receiver.deidentifier.tokens))
-    letter = receiver.receive(codec.encode(a_report()), AT).dead_letter
+    receiver = replace(receiver, deidentifier=lambda: Talkative(tokens, Register(), "TH"))
+    letter = receive(receiver, codec.encode(a_report())).dead_letter
     assert (letter.reason, letter.stage) == ("DEIDENTIFY_ERROR", "deidentify")
     assert SAID not in codec.encode(letter) and SAID.decode() not in repr(letter)
 
 
 def test_the_dead_letter_of_a_report_is_the_report_still_sealed(receiver, a_report, codec):
     report = damaged(a_report())
-    letter = receiver.receive(codec.encode(report), AT).dead_letter
+    letter = receive(receiver, codec.encode(report)).dead_letter
     assert (letter.payload, letter.sealed) == ("SEALED_REPORT", codec.encode(report))
     assert (letter.event_id, letter.source_id) == (report.event_id, "hotline")
     assert (letter.topic, letter.partition, letter.offset) == ("chorus.reports.sealed.v1", 2, 77)
@@ -208,7 +216,7 @@ def test_the_dead_letter_of_a_report_is_the_report_still_sealed(receiver, a_repo
 
 
 def test_the_dead_letter_of_garbage_is_sealed_and_opens_again(receiver, keys, codec):
-    letter = receiver.receive(SAID, AT).dead_letter
+    letter = receive(receiver, SAID).dead_letter
     assert (letter.reason, letter.payload, letter.event_id) == ("UNDECODABLE", "SEALED_BYTES", None)
     assert SAID not in codec.encode(letter) and SAID.decode() not in repr(letter)
     arrived = codec.decode(DeadLetter, codec.encode(letter))
@@ -217,7 +225,7 @@ def test_the_dead_letter_of_garbage_is_sealed_and_opens_again(receiver, keys, co
 
 def test_a_redelivered_message_has_the_names_it_had(receiver, a_report, codec):
     for data in (codec.encode(a_report()), codec.encode(damaged(a_report())), SAID):
-        first, second = receiver.receive(data, AT), receiver.receive(data, AT)
+        first, second = receive(receiver, data), receive(receiver, data)
         assert first.contribution == second.contribution and first.case == second.case
         if first.dead_letter:
             assert first.dead_letter.dead_letter_id == second.dead_letter.dead_letter_id
@@ -226,3 +234,38 @@ def test_a_redelivered_message_has_the_names_it_had(receiver, a_report, codec):
 def test_a_refusal_holds_its_code_and_place_and_nothing_else():
     refused = Refused("UNSEALABLE", "open")
     assert (str(refused), refused.reason, refused.stage) == ("open: UNSEALABLE", "UNSEALABLE", "open")
+
+
+def test_the_texts_of_a_batch_are_read_together_and_every_message_keeps_its_place(receiver, a_report, codec):
+    calls = []
+    receiver = replace(receiver, read_all=lambda texts: calls.append(list(texts)) or read_all(texts))
+    other = replace(
+        BODY, narratives=(Narrative(key="story", text="a", lang="th"), Narrative(key="b", text="b"))
+    )
+    data = [
+        codec.encode(a_report()),
+        SAID,
+        codec.encode(a_report(other)),
+        codec.encode(a_report(consent="NO")),
+    ]
+    outcomes = receiver.receive([(one, AT) for one in data])
+    assert calls == [[(SAID.decode(), "en"), ("a", "th"), ("b", "en")]]
+    assert [len(o.case.narratives) if o.case else None for o in outcomes] == [1, None, 2, None]
+    assert [bool(o.dead_letter) for o in outcomes] == [False, True, False, False]
+
+
+def test_a_reader_that_cannot_work_is_a_fault_of_the_machinery_and_no_dead_letter(receiver, a_report, codec):
+    def stopped(texts):
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        receive(replace(receiver, read_all=stopped), codec.encode(a_report()))
+
+
+def test_a_register_that_changes_is_used_from_the_next_batch_on(receiver, a_report, codec, tokens):
+    row = {"workplace_id": "w", "name": "Golden Fish", "aliases": "", "country": "TH"}
+    register = [Register(), Register([row | {"admin1": "TH-74", "isic_division": "10"}])]
+    receiver = replace(receiver, deidentifier=lambda: Deidentifier(tokens, register.pop(0), "TH"))
+    data = codec.encode(a_report(replace(BODY, workplace_name="Golden Fish")))
+    kinds = [receive(receiver, data).contribution.unit_kind for _ in range(2)]
+    assert kinds == ["SOURCE_POOL", "WORKPLACE"]

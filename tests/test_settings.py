@@ -93,6 +93,13 @@ def test_a_mistyped_privacy_setting_stops_the_node(tmp_path: Path) -> None:
         read({"CHORUS_HOME": str(tmp_path)})
 
 
+@pytest.mark.parametrize("line", ["readers = -1", "text_seconds = 0.0", "text_seconds = nan"])
+def test_a_pool_that_could_read_nothing_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "chorus.toml").write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(BadSetting, match="must"):
+        read({"CHORUS_HOME": str(tmp_path)})
+
+
 def test_the_master_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     key = secrets.master_key(tmp_path)
     assert len(key) == 32 and secrets.master_key(tmp_path) == key

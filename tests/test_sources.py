@@ -71,3 +71,26 @@ def test_a_mistyped_name_in_a_source_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sources" / "hotline.toml").write_text('maping = "x"\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"hotline\.toml: unknown names: maping"):
         sources.connected(tmp_path)
+
+
+def test_where_a_source_is_de_identified_is_asked_for_and_the_stream_is_the_default(tmp_path: Path) -> None:
+    sources.add(tmp_path, "hotline")
+    sources.add(tmp_path, "union", deidentify="source")
+    assert {s.name: s.deidentify for s in sources.connected(tmp_path).values()} == {
+        "hotline": "stream",
+        "union": "source",
+    }
+
+
+def test_a_new_token_changes_nothing_else_of_a_source(tmp_path: Path) -> None:
+    sources.add(tmp_path, "union", "union_register", "source")
+    sources.add(tmp_path, "union")
+    found = sources.find(tmp_path, "union")
+    assert (found.mapping, found.deidentify, len(found.token_sha256)) == ("union_register", "source", 2)
+
+
+def test_a_mistyped_place_of_de_identification_is_refused_and_not_read_as_the_stream(tmp_path: Path) -> None:
+    sources.add(tmp_path, "hotline")
+    (tmp_path / "sources" / "hotline.toml").write_text('deidentify = "sorce"\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="deidentify is one of stream, source"):
+        sources.find(tmp_path, "hotline")

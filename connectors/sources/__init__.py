@@ -1,7 +1,8 @@
 """The connected sources. Each is a file ``home/sources/NAME.toml``; the file name is the name.
 
-A file holds ``mapping`` (a file in ``connectors/mappings`` or ``home/mappings``, or ``canonical``) and
-``token_sha256``, a list of up to two digests, so that a token can be rotated without a gap.
+A file holds ``mapping`` (a file in ``connectors/mappings`` or ``home/mappings``, or ``canonical``),
+``token_sha256``, a list of up to two digests, so that a token can be rotated without a gap, and ``deidentify``:
+where that happens, in the ``stream`` or at the ``source``, before anything is sealed.
 """
 
 import hashlib
@@ -10,7 +11,9 @@ import secrets
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
+Where = Literal["stream", "source"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -25,6 +28,7 @@ class Source:
     name: str
     mapping: str = "canonical"
     token_sha256: tuple[str, ...] = ()
+    deidentify: Where = "stream"
 
 
 def connected(home: Path) -> dict[str, Source]:
@@ -44,10 +48,11 @@ def find(home: Path, name: str) -> Source:
     return _read(path)
 
 
-def add(home: Path, name: str, mapping: str) -> str:
+def add(home: Path, name: str, mapping: str | None = None, deidentify: Where | None = None) -> str:
     """Connect a source and return its new token, which is shown once and kept only as a digest.
 
-    A source that exists already gets a second live token; the older of two is dropped.
+    A source that exists already gets a second live token; the older of two is dropped. What is not given stays as
+    it was: a new token must not send in clear what was de-identified at the source before.
 
     Raises:
         ValueError: the name is not lower-case letters, digits and underscores.
@@ -56,11 +61,15 @@ def add(home: Path, name: str, mapping: str) -> str:
         raise ValueError("a source name is lower-case letters, digits and underscores, 40 at most")
     token = secrets.token_urlsafe(32)
     path = home / "sources" / f"{name}.toml"
-    before = _read(path).token_sha256 if path.is_file() else ()
-    digests = [*before[-1:], token_digest(token)]
+    before = _read(path) if path.is_file() else Source(name)
+    digests = [*before.token_sha256[-1:], token_digest(token)]
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     listed = ", ".join(f'"{d}"' for d in digests)
-    path.write_text(f'mapping = "{mapping}"\ntoken_sha256 = [{listed}]\n', encoding="utf-8")
+    path.write_text(
+        f'mapping = "{mapping or before.mapping}"\ndeidentify = "{deidentify or before.deidentify}"\n'
+        f"token_sha256 = [{listed}]\n",
+        encoding="utf-8",
+    )
     return token
 
 
@@ -71,7 +80,12 @@ def token_digest(token: str) -> str:
 
 def _read(path: Path) -> Source:
     values = tomllib.loads(path.read_text(encoding="utf-8"))
-    unknown = sorted(set(values) - {"mapping", "token_sha256"})
+    unknown = sorted(set(values) - {"mapping", "token_sha256", "deidentify"})
     if unknown:
         raise ValueError(f"{path.name}: unknown names: {', '.join(unknown)}")
-    return Source(path.stem, values.get("mapping", "canonical"), tuple(values.get("token_sha256", ())))
+    where = values.get("deidentify", "stream")
+    if where not in get_args(Where):
+        raise ValueError(f"{path.name}: deidentify is one of {', '.join(get_args(Where))}")
+    return Source(
+        path.stem, values.get("mapping", "canonical"), tuple(values.get("token_sha256", ())), deidentify=where
+    )

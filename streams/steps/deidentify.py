@@ -6,12 +6,12 @@ the functions that treat it. An event is put together from what they return and 
 report: what the table does not let through is not there to be passed on.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from schemas.codelists import channel_classes, codes, provinces, section_of_division
-from schemas.consent import may_count
+from schemas.consent import Agreed, may_count, wants_case
 from schemas.events import (
     Attachment,
     AttachmentKind,
@@ -31,7 +31,7 @@ from schemas.events import (
 )
 from schemas.tokens import Tokens
 from streams.steps.policy import OTHER
-from streams.steps.register import Register, Workplace
+from streams.steps.register import Register, Workplace, normal
 
 
 class Undecidable(Exception):
@@ -54,24 +54,51 @@ class Suggestion(Protocol):
         """Class of the evidence: an issue code, never a word."""
 
 
-Redact = Callable[[str, str | None], str]  # (text, language) -> redacted text; raises Undecidable
-Suggest = Callable[[str, str | None], tuple[Suggestion, ...]]  # (text, language) -> what it suggests
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What one free text came to.
+
+    Attributes:
+        text: what is left of it, redacted; None when it is dropped whole.
+        dropped: why: a key of ``_TEXT_DROPPED``; empty when it is not.
+        suggested: what it suggests; a dropped text suggests nothing.
+    """
+
+    text: str | None = field(repr=False)
+    dropped: str = ""
+    suggested: tuple[Suggestion, ...] = field(default=(), repr=False)
 
 
-def suggest_nothing(text: str, language: str | None) -> tuple[Suggestion, ...]:
-    """Suggest nothing."""
-    return ()
+Told = tuple[str, str | None]  # a free text and its language, or a hint of it
+Read = Callable[[str, str | None], Words]
+ReadAll = Callable[[Sequence[Told]], list[Words]]
+
+
+def unread(text: str, language: str | None) -> Words:
+    """Drop the text: nobody has read it."""
+    return Words(None, "error")
+
+
+def having_read(read_all: ReadAll, told: Iterable[Told]) -> Read:
+    """Read texts, each once and all in one call, and return what remembers how they came out."""
+    texts = list(dict.fromkeys(told))
+    found = dict(zip(texts, read_all(texts) if texts else (), strict=True))
+    return lambda text, language: found[text, language]
 
 
 @dataclass(frozen=True, slots=True)
 class Deidentifier:
-    """What de-identifying needs: keys, the register of workplaces, the node's country, readers of words."""
+    """What de-identifying needs: keys, the register of workplaces, the node's country, a reader of words."""
 
     tokens: Tokens
     register: Register
     country: str
-    redact: Redact
-    suggest: Suggest = suggest_nothing
+    read: Read = unread
+
+    def told(self, report: Agreed, body: RawReportBody) -> Iterator[Told]:
+        """Yield what ``read`` will be asked for; nothing where the worker did not agree to it."""
+        if may_count(report) or wants_case(report):
+            yield from _told(body.narratives, body.language)
 
     def contribution(self, report: SealedReport, body: RawReportBody) -> DeidentifiedReport:
         """Return the report as a contribution; blank where the worker did not agree to be counted."""
@@ -100,8 +127,9 @@ class Deidentifier:
         """Return the report as a case for its holder."""
         kept = self._kept("case", report, body)
         workplace: _Found | None = kept["workplace_name"]
-        words: _Words = kept["narratives"]
-        coded = _coded(kept, words.suggested)
+        words: tuple[Words, ...] = kept["narratives"]
+        suggested = _suggested(words)
+        coded = _coded(kept, suggested)
         return CaseReport(
             case_id=self.tokens.case(report.event_id),
             case_token=self.tokens.report("case", report.report_uid, report.token_epoch),
@@ -118,9 +146,12 @@ class Deidentifier:
             reporter_role=kept["reporter_role"],
             age_band=kept["age_years"],
             workers_band=kept["workers_affected"],
-            text_status=words.status,
-            narratives=words.narratives,
-            suggested=words.suggested,
+            text_status=_status(words),
+            # The source's own key is free text: the place in the report takes its place.
+            narratives=tuple(
+                CaseNarrative(key=str(n), text=w.text) for n, w in enumerate(words, 1) if w.text is not None
+            ),
+            suggested=suggested,
             attachments=kept["attachments"],
         )
 
@@ -138,7 +169,7 @@ class Deidentifier:
         return kind, self.tokens.unit(kind, name)  # type: ignore[return-value]
 
 
-# What a treatment returns for the fields that yield more than one thing.
+# What a treatment returns for a field that yields more than one thing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +181,27 @@ class _Found:
     sector: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What became of the free texts of a case."""
-
-    status: TextStatus
-    narratives: tuple[CaseNarrative, ...]
-    suggested: tuple[SuggestedCode, ...]
-
-
 # The treatments: functions of (de-identifier, token epoch, value, values of the fields that guide them).
 
 
-def _counted_workplace(d: Deidentifier, epoch: str, name: str | None) -> _Found | None:
-    workplace = d.register.find(name)
+def _counted_workplace(
+    d: Deidentifier, epoch: str, name: str | None, texts: tuple[Narrative, ...]
+) -> _Found | None:
+    workplace = _workplace(d, name, texts)
     return _found(d, workplace, d.tokens.unit("WORKPLACE", workplace.workplace_id)) if workplace else None
 
 
-def _case_workplace(d: Deidentifier, epoch: str, name: str | None) -> _Found | None:
-    workplace = d.register.find(name)
+def _case_workplace(
+    d: Deidentifier, epoch: str, name: str | None, texts: tuple[Narrative, ...]
+) -> _Found | None:
+    workplace = _workplace(d, name, texts)
     token = d.tokens.case_workplace(workplace.workplace_id, epoch) if workplace else ""
     return _found(d, workplace, token) if workplace else None
+
+
+def _workplace(d: Deidentifier, name: str | None, texts: tuple[Narrative, ...]) -> Workplace | None:
+    """Find the workplace by its name, or, where the report has no name for it, in its words."""
+    return d.register.find(name) if name and normal(name) else d.register.mentioned(t.text for t in texts)
 
 
 def _found(d: Deidentifier, workplace: Workplace, token: str) -> _Found:
@@ -225,29 +256,17 @@ def _workers_band(d: Deidentifier, epoch: str, number: int | None) -> str | None
 def _suggestions(
     d: Deidentifier, epoch: str, texts: tuple[Narrative, ...], language: str | None
 ) -> tuple[SuggestedCode, ...]:
-    found: set[SuggestedCode] = set()
-    for told in texts:
-        try:
-            found.update(_checked(d.suggest(told.text, told.lang or language)))
-        except Exception:  # noqa: S112 - no suggestion is worth a report, and the message may hold its words
-            continue
-    return tuple(sorted(found, key=lambda s: (s.kind, s.code, s.evidence)))
+    return _suggested(_redacted(d, epoch, texts, language))
 
 
-def _redacted(d: Deidentifier, epoch: str, texts: tuple[Narrative, ...], language: str | None) -> _Words:
-    told = []
-    status: TextStatus = "REDACTED" if texts else "NONE"
-    for number, narrative in enumerate(texts, 1):
-        try:
-            text = d.redact(narrative.text, narrative.lang or language)
-        except Undecidable as why:
-            status = _TEXT_DROPPED.get(str(why), "DROPPED_ERROR")
-        except Exception:
-            status = "DROPPED_ERROR"
-        else:
-            # The source's own key is free text: the place in the report takes its place.
-            told.append(CaseNarrative(key=str(number), text=text))
-    return _Words(status, tuple(told), _suggestions(d, epoch, texts, language))
+def _redacted(
+    d: Deidentifier, epoch: str, texts: tuple[Narrative, ...], language: str | None
+) -> tuple[Words, ...]:
+    return tuple(d.read(*told) for told in _told(texts, language))
+
+
+def _told(texts: Iterable[Narrative], language: str | None) -> Iterator[Told]:
+    return ((narrative.text, narrative.lang or language) for narrative in texts)
 
 
 def _file_classes(d: Deidentifier, epoch: str, files: tuple[Attachment, ...]) -> tuple[CaseAttachment, ...]:
@@ -309,7 +328,8 @@ FIELD_RULES: dict[str, Rule] = {
     "minor_involved": _both("generalised", _yes),
     "migration_status": Rule(),
     "workplace_name": Rule(
-        Treatment("tokenised", _counted_workplace), Treatment("tokenised", _case_workplace)
+        Treatment("tokenised", _counted_workplace, guided_by=("narratives",)),
+        Treatment("tokenised", _case_workplace, guided_by=("narratives",)),
     ),
     "workplace_address": Rule(),
     "recruiter_name": Rule(),
@@ -352,7 +372,12 @@ _LISTS: dict[SuggestionKind, str] = {
     "ISSUE": "issue_codes",
     "SEVERITY": "severity",
 }
-_TEXT_DROPPED: dict[str, TextStatus] = {"language": "DROPPED_LANGUAGE", "residue": "DROPPED_RESIDUE"}
+_TEXT_DROPPED: dict[str, TextStatus] = {
+    "language": "DROPPED_LANGUAGE",
+    "residue": "DROPPED_RESIDUE",
+    "timeout": "DROPPED_TIMEOUT",
+    "error": "DROPPED_ERROR",
+}
 _AGES = ("<15", "15-17", "18-24", "25-34", "35-49", "50+")
 _MINORS = _AGES[:2]
 _WORKERS = ("1", "2-5", "6-20", "21-100", "100+")
@@ -390,15 +415,28 @@ def _coded(kept: dict[str, Any], suggested: Iterable[SuggestedCode]) -> dict[str
     }
 
 
-def _checked(suggestions: Iterable[Suggestion]) -> list[SuggestedCode]:
+def _status(words: Iterable[Words]) -> TextStatus:
+    """Return what became of the texts of a report; of several that were dropped, why the last one was."""
+    status: TextStatus = "NONE"
+    for one in words:
+        if one.text is None:
+            status = _TEXT_DROPPED.get(one.dropped, "DROPPED_ERROR")
+        elif status == "NONE":
+            status = "REDACTED"
+    return status
+
+
+def _suggested(words: Iterable[Words]) -> tuple[SuggestedCode, ...]:
     """Let through what is listed, evidence included: whatever the suggester does, no word of a text passes here."""
     evidence = codes("issue_codes")
-    return [
+    found = {
         SuggestedCode(kind=kind, code=s.code, evidence=s.evidence)
-        for s in suggestions
+        for one in words
+        for s in one.suggested
         if (kind := _kind(s.kind)) and s.code in codes(_LISTS[kind]) and s.evidence in evidence
         if s.code != "UNKNOWN"
-    ]
+    }
+    return tuple(sorted(found, key=lambda s: (s.kind, s.code, s.evidence)))
 
 
 def _kind(kind: str) -> SuggestionKind | None:

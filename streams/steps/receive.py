@@ -1,17 +1,26 @@
-"""Receive: one message of ``reports.sealed`` in, what goes on from it out.
+"""Receive: messages of ``reports.sealed`` in, what goes on from each out.
 
-Every message has exactly one outcome: a contribution (and perhaps a case), or a dead letter.
+Every message has exactly one outcome: a contribution (and perhaps a case), or a dead letter. The free texts of a
+batch are read together, each once, so that several readers can share the work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from schemas.codec import Codec
-from schemas.consent import wants_case
-from schemas.events import CaseReport, DeadLetter, DeidentifiedReport, RawReportBody, SealedReport
-from streams.steps.deidentify import Deidentifier
-from streams.steps.open import open_body, open_envelope
+from schemas.consent import may_count, wants_case
+from schemas.events import (
+    CaseReport,
+    DeadLetter,
+    DeidentifiedBody,
+    DeidentifiedReport,
+    RawReportBody,
+    SealedReport,
+)
+from schemas.tokens import Tokens
+from streams.steps.deidentify import Deidentifier, ReadAll, having_read
+from streams.steps.open import open_body, open_deidentified, open_envelope
 from streams.steps.refuse import Coordinates, Refused
 from streams.steps.uniqueness import tightened
 
@@ -40,37 +49,76 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Opened:
+    """A message, its envelope and its body; or why there is none."""
+
+    data: bytes
+    at: Coordinates
+    report: SealedReport | None
+    body: RawReportBody | DeidentifiedBody | Refused
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
-    """The steps a sealed report goes through, with what they need."""
+    """The steps sealed reports go through, with what they need.
+
+    ``deidentifier`` is asked for anew with each batch, because the register changes while the node runs.
+    """
 
     codec: Codec
-    deidentifier: Deidentifier
+    deidentifier: Callable[[], Deidentifier]
+    read_all: ReadAll
     unseal: Unseal
     bury: Bury
 
-    def receive(self, data: bytes, at: Coordinates) -> Outcome:
-        """Open and de-identify one message; whatever cannot be understood becomes a dead letter."""
+    def receive(self, messages: Sequence[tuple[bytes, Coordinates]]) -> list[Outcome]:
+        """Open and de-identify messages, in their order; what cannot be understood becomes a dead letter.
+
+        An error of ``deidentifier`` or ``read_all`` is one of the machinery, and is raised.
+        """
+        deidentifier = self.deidentifier()
+        opened = [self._opened(data, at) for data, at in messages]
+        told = [
+            text
+            for one in opened
+            if one.report and isinstance(one.body, RawReportBody)
+            for text in deidentifier.told(one.report, one.body)
+        ]
+        deidentifier = replace(deidentifier, read=having_read(self.read_all, told))
+        return [self._outcome(one, deidentifier) for one in opened]
+
+    def _opened(self, data: bytes, at: Coordinates) -> _Opened:
         report = None
         try:
             report = open_envelope(data, self.codec)
-            body = open_body(report, self.unseal, self.codec)
-            return self._deidentified(report, body)
+            return _Opened(data, at, report, open_body(report, self.unseal, self.codec))
         except Refused as refusal:
-            return Outcome(dead_letter=self._dead_letter(data, report, refusal, at))
+            return _Opened(data, at, report, refusal)
 
-    def _deidentified(self, report: SealedReport, body: RawReportBody) -> Outcome:
+    def _outcome(self, one: _Opened, deidentifier: Deidentifier) -> Outcome:
         try:
-            contribution = self.deidentifier.contribution(report, body)
-            case = self.deidentifier.case(report, body) if wants_case(report) else None
-        except Exception:
-            # Fail closed: whatever went wrong, the message of the error may hold the worker's words.
-            raise Refused("DEIDENTIFY_ERROR", "deidentify") from None
+            if isinstance(one.body, Refused):
+                raise one.body
+            assert one.report, "only a refusal has no envelope"
+            if isinstance(one.body, DeidentifiedBody):
+                return self._of_source(one.report, one.body, deidentifier.tokens)
+            return Outcome(*deidentified(deidentifier, one.report, one.body))
+        except Refused as refusal:
+            return Outcome(dead_letter=self._dead_letter(one, refusal, deidentifier.tokens))
+
+    def _of_source(self, report: SealedReport, body: DeidentifiedBody, tokens: Tokens) -> Outcome:
+        """Pass on what its source de-identified, if it is what the envelope's names and consent ask for."""
+        contribution, case = open_deidentified(body, self.codec)
+        if (
+            contribution.contribution_id != tokens.contribution(report.event_id)
+            or contribution.countable != may_count(report)
+            or (case and case.case_id) != (tokens.case(report.event_id) if wants_case(report) else None)
+        ):
+            raise Refused("BODY_INVALID", "open")
         return Outcome(contribution, case)
 
-    def _dead_letter(
-        self, data: bytes, report: SealedReport | None, refusal: Refused, at: Coordinates
-    ) -> DeadLetter:
-        tokens = self.deidentifier.tokens
+    def _dead_letter(self, one: _Opened, refusal: Refused, tokens: Tokens) -> DeadLetter:
+        report, at = one.report, one.at
         place = f"{at.topic}:{at.partition}:{at.offset}"
         name = tokens.dead_letter(report.event_id) if report else tokens.uuid("dead-place", place)
         letter = DeadLetter(
@@ -84,6 +132,22 @@ class Receiver:
             partition=at.partition,
             offset=at.offset,
             payload="SEALED_REPORT" if report else "SEALED_BYTES",
-            sealed=data,
+            sealed=one.data,
         )
-        return letter if report else self.bury(letter, data)
+        return letter if report else self.bury(letter, one.data)
+
+
+def deidentified(
+    deidentifier: Deidentifier, report: SealedReport, body: RawReportBody
+) -> tuple[DeidentifiedReport, CaseReport | None]:
+    """De-identify one report.
+
+    Raises:
+        Refused: ``DEIDENTIFY_ERROR``.
+    """
+    try:
+        contribution = deidentifier.contribution(report, body)
+        return contribution, deidentifier.case(report, body) if wants_case(report) else None
+    except Exception:
+        # Fail closed: whatever went wrong, the message of the error may hold the worker's words.
+        raise Refused("DEIDENTIFY_ERROR", "deidentify") from None

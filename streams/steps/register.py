@@ -8,6 +8,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from streams.steps.known import KnownNames
+
+LONGEST = 8_000
+"""Code points of a text in which names are looked for: the same as de-identification reads."""
+
 COLUMNS = ("workplace_id", "name", "aliases", "country", "admin1", "isic_division")
 
 
@@ -25,27 +30,39 @@ class Workplace:
 
 
 class Register:
-    """Look workplaces up by any of their names."""
+    """Look workplaces up by any of their names, or in what somebody tells."""
 
-    def __init__(self, rows: Iterable[Mapping[str, str]] = ()) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, str | None]] = ()) -> None:
         """Read rows with the columns of ``COLUMNS``; aliases are separated by ``;``.
 
         Raises:
             BadRegister: a column is missing, or two workplaces share a name.
         """
         self._by_name: dict[str, Workplace] = {}
+        names: list[tuple[str, Workplace]] = []
         for line, row in enumerate(rows, 2):
-            if set(COLUMNS) - row.keys():
+            told = {column: value for column in COLUMNS if (value := row.get(column)) is not None}
+            if len(told) < len(COLUMNS):
                 raise BadRegister(f"line {line}: the columns are {', '.join(COLUMNS)}")
-            workplace = Workplace(row["workplace_id"], row["admin1"], row["isic_division"])
-            for name in (row["name"], *row["aliases"].split(";")):
+            workplace = Workplace(told["workplace_id"], told["admin1"], told["isic_division"])
+            for name in (told["name"], *told["aliases"].split(";")):
                 key = normal(name)
+                names.append((name, workplace))
                 if key and self._by_name.setdefault(key, workplace).workplace_id != workplace.workplace_id:
                     raise BadRegister(f"line {line}: a name of this workplace is another's already")
+
+        self._names = KnownNames(names)
 
     def find(self, name: str | None) -> Workplace | None:
         """Return the workplace of that name, or None."""
         return self._by_name.get(normal(name)) if name else None
+
+    def mentioned(self, texts: Iterable[str]) -> Workplace | None:
+        """Return the workplace that the texts name, if they name one and no other."""
+        found = (
+            {one for text in texts for _, _, one in self._names.find(text[:LONGEST])} if self._names else ()
+        )
+        return next(iter(found)) if len(found) == 1 else None
 
     def __len__(self) -> int:
         """Return how many names there are."""

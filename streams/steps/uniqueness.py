@@ -92,7 +92,7 @@ def look(rows: Sequence[Remains], most_alone: int, before: Iterable[str]) -> Uni
             steps = (*steps, name)
         elif name in VISIBLE:
             advised = (*advised, name)
-    return Uniqueness(_band(_percent(rows, 2)), _band(_percent(rows, CROWD)), steps, advised)
+    return Uniqueness(band(_percent(rows, 2)), band(_percent(rows, CROWD)), steps, advised)
 
 
 def tightened(report: DeidentifiedReport, steps: Iterable[str]) -> DeidentifiedReport:
@@ -120,5 +120,6 @@ def _percent(rows: Sequence[Remains], crowd: int, coarse: Iterable[str] = ()) ->
     return -(-100 * sum(n for n in groups.values() if n < crowd) // len(rows))
 
 
-def _band(percent: int) -> str:
+def band(percent: int) -> str:
+    """Return the band of a share."""
     return BANDS[sum(percent > edge for edge in EDGES)]

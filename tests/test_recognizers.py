@@ -12,6 +12,8 @@ from streams import recognizers
 from streams.recognizers import LABELS, LONGEST, PLACEHOLDERS, Redactor, Undecidable, build_redactor, residue
 from streams.recognizers._languages import chosen
 from streams.recognizers._lexicon import CUES, entries, own_cues
+from streams.recognizers._shadow import shadow
+from streams.steps.known import BadGazetteer
 
 LANGUAGES = [m.name for m in pkgutil.iter_modules(recognizers.__path__) if len(m.name) == 2]
 FILES = [*LANGUAGES, "any"]
@@ -260,3 +262,64 @@ def test_reading_a_text_logs_nothing_of_it(redactor, caplog):
 def test_the_redactor_is_one_object_for_many_texts(redactor):
     assert isinstance(redactor, Redactor)
     assert redactor.redact("Zqxv", "en") == redactor.redact("Zqxv", "en")
+
+
+def a_gazetteer(tmp_path, text):
+    path = tmp_path / "names.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Lucky Home Garment Co Ltd", "we sew at LUCKY-HOME every day"),
+        ("Lucky Home Garment Co Ltd", "we sew at lucky home garment co., ltd."),
+        ("Công ty Bình Minh", "em lam o binh minh"),
+        ("บ้านใหม่", "เราอยู่ บ้านใหม่ ค่ะ"),
+        ("First Light", "boat first  light"),
+    ],
+)
+def test_a_name_of_the_installation_goes_however_it_is_written(tmp_path, name, written):
+    path = a_gazetteer(tmp_path, f'kind,name,aliases\nEMPLOYER,"{name}",\n')
+    left = build_redactor(gazetteers=lambda: [path], context=False).redact(written, None).text
+    assert not any(
+        word.casefold() in left.casefold() for word in ("lucky", "binh", "minh", "ใหม่", "first", "light")
+    )
+
+
+def test_a_name_inside_a_longer_word_stays(tmp_path):
+    path = a_gazetteer(tmp_path, "kind,name,aliases\nVESSEL,Work,\n")
+    assert build_redactor(gazetteers=lambda: [path]).redact("the workers", "en").text == "the workers"
+
+
+@pytest.mark.parametrize(
+    "text", ["kind,name\nEMPLOYER,\n", "kind,name\nSECRET,Wongdeekul\n", "name\nWongdeekul\n"]
+)
+def test_a_gazetteer_that_cannot_be_used_is_refused_without_its_names(tmp_path, text):
+    path = a_gazetteer(tmp_path, text)
+    with pytest.raises(BadGazetteer) as refused:
+        build_redactor(gazetteers=lambda: [path])
+    assert "names.csv, line 2" in str(refused.value) and "Wongdeekul" not in str(refused.value)
+
+
+def test_a_gazetteer_in_another_encoding_is_refused_without_its_names(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_bytes("kind,name\nPERSON,Peña Wongdeekul\n".encode("latin-1"))
+    with pytest.raises(BadGazetteer, match=r"^names\.csv: not CSV in UTF-8$") as refused:
+        build_redactor(gazetteers=lambda: [path])
+    assert refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("zawgyi", "unicode"),
+    [("ျမန္မာႏိုင္ငံ", "မြန်မာနိုင်ငံ"), ("ကြ်န္ေတာ္ ေက်ာင္း", "ကျွန်တော် ကျောင်း"), ("ဦးေအာင္ၾကီး", "ဦးအောင်ကြီး")],
+)
+def test_zawgyi_is_read_as_unicode_and_unicode_stays(zawgyi, unicode):
+    assert shadow(zawgyi).text == unicode == shadow(unicode).text
+
+
+def test_spans_of_a_zawgyi_text_are_of_the_text_as_it_came(redactor):
+    text = "ကြ်န္ေတာ့္နာမည္ ဇော်မင်းထက် ပါ ဖုန္း ၀၉၇၁၂၃၄၅၆"
+    redacted = redactor.redact(text, "my")
+    assert "၉၇" not in redacted.text and redacted.spans[-1].end == len(text)

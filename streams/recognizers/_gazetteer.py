@@ -34,18 +34,26 @@ def read_names(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """(name, Presidio entity) of every name and alias in the files.
 
     Raises:
-        BadGazetteer: a column is missing or a kind is unknown.
+        BadGazetteer: a file is no CSV in UTF-8, a column is missing, or a kind is unknown.
     """
     for path in paths:
+        for line, row in enumerate(_rows(path), 2):
+            kind = "EMPLOYER" if "workplace_id" in row else (row.get("kind") or "").strip().upper()
+            if kind not in KINDS or not row.get("name"):
+                raise BadGazetteer(
+                    f"{path.name}, line {line}: columns are kind, name, aliases; kinds {', '.join(KINDS)}"
+                )
+            for name in (row["name"], *(row.get("aliases") or "").split(";")):
+                yield name, KINDS[kind]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for line, row in enumerate(csv.DictReader(file), 2):
-                kind = "EMPLOYER" if "workplace_id" in row else (row.get("kind") or "").strip().upper()
-                if kind not in KINDS or not row.get("name"):
-                    raise BadGazetteer(
-                        f"{path.name}, line {line}: columns are kind, name, aliases; kinds {', '.join(KINDS)}"
-                    )
-                for name in (row["name"], *(row.get("aliases") or "").split(";")):
-                    yield name, KINDS[kind]
+            return list(csv.DictReader(file))
+    except (UnicodeError, csv.Error):
+        pass  # the error holds what stands in the file
+    raise BadGazetteer(f"{path.name}: not CSV in UTF-8")
 
 
 def distinctive(name: str, lexicon: Lexicon) -> str:
@@ -90,7 +98,7 @@ class Gazetteer:
                     self._stamp = stamp
                     try:
                         self._known = self._read()
-                    except (BadGazetteer, OSError, UnicodeError):
+                    except (BadGazetteer, OSError):
                         self._stamp = ()  # try again at the next look
         return self._known
 

@@ -46,12 +46,14 @@ CUES = (
     "month",
     "digit",
     "company-head",
+    "number",
+    "day",
 )
 """Sections of ``LANGUAGE.cues.txt``, in this order; what each means is said in ``words/NOTICE.md``."""
 
 FUNCTION, NAME_IS, TITLE, ROLE, TITLE_AFTER, WORKPLACE, WORKPLACE_AFTER, INDUSTRY, VESSEL, ADDRESS, ADDRESS_AFTER, \
     NUMBER_PLACE, CONTACT, PHONE, PASSPORT, NATIONAL_ID, WORK_PERMIT, BANK_ACCOUNT, BIRTH, UNIT, CURRENCY, MONTH, \
-    DIGIT, COMPANY_HEAD = (1 << number for number in range(len(CUES)))  # fmt: skip
+    DIGIT, COMPANY_HEAD, NUMBER_WORD, DAY = (1 << number for number in range(len(CUES)))  # fmt: skip
 
 UNSPACED = {
     "th": "\u0e01-\u0e3a\u0e40-\u0e4e",

@@ -1,4 +1,5 @@
-"""Identifiers whose shape does not depend on the language: contacts, numbers, dates, positions, plates.
+"""Identifiers whose shape does not depend on the language: contacts, numbers, positions, plates; and dates and numbers
+read aloud, whose words are in the cue lists.
 
 Works on the shadow of a text, so native digits are already ASCII. Removal never depends on a checksum: a worker
 mistypes, and a typo is still a person. Which document a number is, is only a label, from the nearest cue before it.
@@ -8,13 +9,13 @@ Misleads on a round sum of five or more digits without a comma and without a wor
 import re
 from collections.abc import Iterator
 
+from streams.recognizers._aloud import ReadAloud
+from streams.recognizers._dates import Dates, is_counted
 from streams.recognizers._finder import Finder, Found, Pattern
 from streams.recognizers._lexicon import (
     BANK_ACCOUNT,
     CURRENCY,
-    DIGIT,
     FUNCTION,
-    MONTH,
     NAME,
     NATIONAL_ID,
     PASSPORT,
@@ -23,7 +24,7 @@ from streams.recognizers._lexicon import (
     VESSEL,
     WORK_PERMIT,
 )
-from streams.recognizers._reading import BREAK, COLON, COMMA, NEAR, NUMBER, TOUCHES, WORD, Reading, Token
+from streams.recognizers._reading import COLON, NEAR, NUMBER, WORD, Reading, Token
 
 EXAMPLES = {
     "mail a.b@c.org": "mail <CONTACT>",
@@ -92,9 +93,6 @@ _ORDINARY = re.compile(
     re.IGNORECASE,
 )
 _LETTERS_THEN_NUMBER = re.compile(r"[A-Za-z]{1,4}-\d{2,}")
-_NUMERIC_DATE = re.compile(
-    r"(?<![\d.:])\d{1,4}\s?([./\-।–])\s?\d{1,2}\s?\1\s?\d{1,4}(?![.:]?\d)|(?<![\d.:,])\d{1,2} \d{1,2} (?:19|20|25)\d\d(?!\d)"
-)
 _THAI_PLATE = r"(?<![ก-ฮะ-์\d])(?:\d?[ก-ฮ]{1,3}\s?-\s?|\d?[ก-ฮ]{2}\s)\d{2,4}(?!\d)|(?:ทะเบียน|ป้าย)\s?(\d?\s?[ก-ฮ]{1,3}\s?-?\s?\d{1,4})(?!\d)"
 _TYPES = (
     (PASSPORT, "PASSPORT"),
@@ -107,10 +105,6 @@ _TYPES = (
 _DOCUMENTS = PASSPORT | BANK_ACCOUNT | WORK_PERMIT | NATIONAL_ID
 _TYPING = _DOCUMENTS | VESSEL | PHONE
 _PHONE_LIKE = re.compile(r"[+(]|0\d")
-_PLUS = frozenset(("plus", "plas", "más", "mas", "tambah", "cộng", "cong"))
-_MULTIPLES = frozenset(
-    ("double", "triple", "doble", "dobel", "ganda", "तीन बार", "डबल", "ट्रिपल", "ডাবল", "ดับเบิล")
-)
 
 
 def _typed(reading: Reading, start: int, end: int) -> str:
@@ -121,36 +115,6 @@ def _typed(reading: Reading, start: int, end: int) -> str:
     if digits <= 15 and digits != 13 and (_PHONE_LIKE.match(reading.text, start) or digits in (10, 11)):
         return "PHONE_NUMBER"
     return "NATIONAL_ID"
-
-
-_DAY_WORDS = frozenset(("ရက်", "ရက်နေ့", "日", "号", "號", "गते", "तारीख", "তারিখ"))
-_LINKS = frozenset(("of", "de", "ng", "del"))
-_NUMBER_WORDS = frozenset(
-    (
-        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty hundred thousand first second "
-        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
-        "eighteenth nineteenth twentieth thirtieth sepuluh sebelas belas puluh ratus ribu seribu seratus diez once doce trece "
-        "catorce quince dieciséis dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintidos veintitrés veintitres "
-        "veinticuatro veinticinco veintiséis veintiseis veintisiete veintiocho veintinueve treinta primero mil dos dalawampu tatlumpu "
-        "onse dose trese katorse kinse disisais disisiyete disiotso disinuwebe bente trenta kuwarenta singkuwenta sisenta sitenta otsenta "
-        "nobenta nobenta'y otsenta'y sitenta'y sisenta'y singkuwenta'y kuwarenta'y trenta'y bente'y mười muoi mươi nghìn nghin trăm tram lẻ le linh สิบ ยี่สิบ เอ็ด พัน ร้อย ဆယ် ဆယ့် ရာ ထောင် ដប់ ម្ភៃ សាមសិប ពាន់ រយ ສິບ ຊາວ ພັນ ຮ້ອຍ "
-        "दस ग्यारह बारह तेरह चौदह पंद्रह पन्द्रह सोलह सत्रह अठारह उन्नीस बीस इक्कीस बाईस तेईस चौबीस पच्चीस छब्बीस सत्ताईस अट्ठाईस उनतीस तीस इकतीस हजार सौ "
-        "एघार बाह्र तेह्र चौध पन्ध्र सोह्र सत्र अठार उन्नाइस एक्काइस बाइस तेइस पच्चिस छब्बिस सत्ताइस अठ्ठाइस उनन्तिस एकतीस बत्तीस हजार सय "
-        "দশ এগারো বারো তেরো চৌদ্দ পনেরো ষোলো সতেরো আঠারো উনিশ বিশ একুশ বাইশ তেইশ চব্বিশ পঁচিশ ছাব্বিশ সাতাশ আঠাশ উনত্রিশ ত্রিশ একত্রিশ হাজার শো"
-    ).split()
-)
-"""Numbers said as words, beyond the digits in the cue lists: enough for days and years."""
-
-
-def _is_number_word(token: Token) -> bool:
-    if token.kind == NUMBER:
-        return False
-    return bool(token.cue & DIGIT) or token.text in _NUMBER_WORDS or token.text.startswith("ika")
-
-
-def _is_counted(tokens: list[Token], index: int) -> bool:
-    """Whether a number counts something: "2 months"."""
-    return index + 1 < len(tokens) and tokens[index + 1].gap <= NEAR and bool(tokens[index + 1].cue & UNIT)
 
 
 class Contacts(Finder):
@@ -252,145 +216,6 @@ class Numbers(Finder):
         return mixed or bool(_LETTERS_THEN_NUMBER.fullmatch(token))
 
 
-class SpokenNumbers(Finder):
-    """Five or more digits said one by one, in words or mixed with figures; names spelled letter by letter."""
-
-    ENTITIES = ("PHONE_NUMBER", "PERSON")
-
-    def find(self, reading: Reading) -> Iterator[Found]:
-        """See the class."""
-        tokens = reading.items
-        for start, end, entity in self._runs(tokens, self._is_digit, 5, "PHONE_NUMBER"):
-            before = next((one for one in reversed(tokens) if one.end <= start), None)
-            if before and (
-                before.text in _PLUS or (len(before.text) <= 3 and before.kind == WORD and not before.cue)
-            ):
-                start = before.start  # "plus six six", and the letter of a passport said by its name
-            yield start, end, entity
-        yield from self._runs(reading.items, self._is_letter, 3, "PERSON")
-
-    @staticmethod
-    def _is_digit(token: Token) -> bool:
-        if token.kind == NUMBER:
-            return len(token.text) <= 3 and token.text.isdigit()
-        return bool(token.cue & DIGIT) or token.text in _MULTIPLES
-
-    @staticmethod
-    def _is_letter(token: Token) -> bool:
-        return token.kind == WORD and len(token.text) == 1
-
-    @staticmethod
-    def _runs(tokens: list[Token], belongs: object, least: int, entity: str) -> Iterator[Found]:
-        run: list[Token] = []
-        for index, token in enumerate([*tokens, None]):
-            if token is not None and belongs(token) and (not run or token.gap <= COMMA):  # type: ignore[operator]
-                run.append(token)
-                continue
-            if token is not None and len(run) >= 3 and token.gap <= COMMA:
-                following = tokens[index + 1 : index + 3]
-                if len(following) == 2 and all(belongs(one) and one.gap <= COMMA for one in following):  # type: ignore[operator]
-                    continue  # one word of another kind among digits: "four none seven"
-            words = sum(one.kind != NUMBER for one in run)
-            if len(run) >= least and words >= 3:
-                yield run[0].start, run[-1].end, entity
-            run = [token] if token is not None and belongs(token) else []  # type: ignore[operator]
-
-
-class Dates(Finder):
-    """A day in figures, or with the name of its month; a month with a year alone stays."""
-
-    ENTITIES = ("DATE_TIME",)
-
-    def find(self, reading: Reading) -> Iterator[Found]:
-        """See the class."""
-        for match in _NUMERIC_DATE.finditer(reading.text):
-            yield *match.span(), "DATE_TIME"
-        tokens = reading.items
-        for index, token in enumerate(tokens):
-            if not token.cue & MONTH:
-                continue
-            yield from self._spoken(tokens, index)
-            before = self._number(tokens, index, -1, 2, 31)
-            after = self._number(tokens, index, 1, 2, 2600)
-            first = last = index
-            if before is not None:
-                first = before
-                if after is not None and self._is_year(tokens[after].text):
-                    last = after
-            elif after is not None and self._is_day(tokens[after].text) and self._is_dated(tokens, after):
-                last = after
-                dated = self._number(tokens, index, -1, 1, 2600)
-                joined = dated is not None and not any(
-                    t.cue & FUNCTION or t.gap > NEAR for t in tokens[dated + 1 : index + 1]
-                )
-                first = dated if dated is not None and joined else index
-                year = self._number(tokens, after, 1, 2, 2600)
-                if year is not None and self._is_year(tokens[year].text):
-                    last = year
-            else:
-                continue
-            if (
-                first
-                and tokens[first].kind == NUMBER
-                and tokens[first].gap == TOUCHES
-                and tokens[first - 1].kind == WORD
-            ):
-                first -= 1  # "ika-7"
-            yield tokens[first].start, tokens[last].end, "DATE_TIME"
-
-    @staticmethod
-    def _spoken(tokens: list[Token], index: int) -> Iterator[Found]:
-        """Number words beside the name of a month, and those of a year behind it."""
-        first = last = index
-        while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
-            first -= 1
-        if (
-            first
-            and first == index
-            and tokens[first - 1].text in _LINKS
-            and index > 1
-            and _is_number_word(tokens[index - 2])
-        ):
-            first = index - 2
-            while first and tokens[first].gap <= NEAR and _is_number_word(tokens[first - 1]):
-                first -= 1
-        if last + 2 < len(tokens) and tokens[last + 1].text in _LINKS and _is_number_word(tokens[last + 2]):
-            last += 2
-        while last + 1 < len(tokens) and tokens[last + 1].gap <= COMMA and _is_number_word(tokens[last + 1]):
-            last += 1
-        if first < index or (last > index and not _is_counted(tokens, last)):
-            yield tokens[first].start, tokens[last].end, "DATE_TIME"
-
-    @staticmethod
-    def _number(tokens: list[Token], index: int, step: int, skip: int, largest: int) -> int | None:
-        """The number beside a token, with at most ``skip`` little words between ("of", "de", an ordinal ending)."""
-        at = index + step
-        while 0 <= at < len(tokens) and abs(at - index) <= skip + 1:
-            gap = tokens[at if step > 0 else at + 1].gap
-            token = tokens[at]
-            if gap > COMMA and not (gap == BREAK and token.gap == TOUCHES):
-                return None
-            if token.kind == NUMBER:
-                return at if token.text.isdigit() and int(token.text) <= largest else None
-            if len(token.text) > 8 or token.cue & MONTH:
-                return None
-            at += step
-        return None
-
-    @staticmethod
-    def _is_dated(tokens: list[Token], index: int) -> bool:
-        """Whether a number behind the name of a month is a day of it, and does not count something else."""
-        return not _is_counted(tokens, index) or tokens[index + 1].text in _DAY_WORDS
-
-    @staticmethod
-    def _is_year(number: str) -> bool:
-        return len(number) == 4 or len(number) == 2
-
-    @staticmethod
-    def _is_day(number: str) -> bool:
-        return len(number) <= 2 and 1 <= int(number) <= 31
-
-
 class Positions(Finder):
     """Coordinates in degrees, decimal or with minutes."""
 
@@ -449,7 +274,7 @@ class Plates(Finder):
         while at < size and at < first + 6 and tokens[at].gap <= (COLON if at == first else NEAR):
             token = tokens[at]
             if token.kind == NUMBER:
-                if _is_counted(tokens, at):
+                if is_counted(tokens, at):
                     break
                 last = at
             elif (token.cue & (FUNCTION | UNIT) and len(token.text) > 1 and not token.initial) or (
@@ -468,5 +293,5 @@ class Plates(Finder):
 
 def recognizers(language: str) -> list[Finder]:
     """The recognisers of this file, for one language."""
-    kinds = (Contacts, Numbers, SpokenNumbers, Dates, Positions, Plates)
+    kinds = (Contacts, Numbers, ReadAloud, Dates, Positions, Plates)
     return [*(kind(language) for kind in kinds), Pattern(language, "VEHICLE_ID", _THAI_PLATE)]

@@ -87,7 +87,7 @@ def test_the_lists_are_sorted_and_say_nothing_twice(language, kind):
 
 
 def test_every_entity_has_a_label_and_every_label_a_placeholder(redactor):
-    entities = {entity for one in redactor._engine.registry.recognizers for entity in one.supported_entities}
+    entities = {entity for one in redactor.recognizers for entity in one.supported_entities}
     assert entities <= LABELS.keys()
     assert set(LABELS.values()) == PLACEHOLDERS.keys()
 
@@ -208,7 +208,7 @@ def test_a_failing_recogniser_drops_the_text(monkeypatch):
     def fails(reading):
         raise ValueError(reading.text)
 
-    one = next(r for r in redactor._engine.registry.recognizers if r.supported_language == "en")
+    one = next(r for r in redactor.recognizers if r.supported_language == "en")
     monkeypatch.setattr(one, "find", fails)
     with pytest.raises(Undecidable, match=r"^recogniser$") as refused:
         redactor.redact("Wongdeekul hit me", "en")
@@ -217,7 +217,7 @@ def test_a_failing_recogniser_drops_the_text(monkeypatch):
 
 def test_what_the_recognisers_missed_is_refused_at_the_last_look(monkeypatch):
     redactor = build_redactor()
-    for recogniser in redactor._engine.registry.recognizers:
+    for recogniser in redactor.recognizers:
         monkeypatch.setattr(recogniser, "find", lambda reading: iter(()))
     with pytest.raises(Undecidable, match=r"^residue$"):
         redactor.redact("call 081 234 5678", "en")

@@ -4,6 +4,7 @@
 """
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,13 @@ def test_with_the_names_of_its_employers_and_villages_an_installation_misses_one
     assert found["WORKPLACE"].recall >= 0.99 and found["ADDRESS"].recall >= 0.99
 
 
+def test_threads_that_share_a_redactor_do_not_read_each_others_texts(redactor):
+    texts = [(row["text"], row["lang"]) for row in DEV[:200]]
+    alone = [redactor.redact(*text) for text in texts]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda text: redactor.redact(*text), texts)) == alone
+
+
 MODULE_STEPS = {
     "normalising": "shadow",
     "choosing the language": "chosen",
@@ -125,7 +133,7 @@ def test_every_recogniser_of_every_language_drops_the_text_when_it_fails(monkeyp
     def fails(reading):
         raise ValueError(reading.text)
 
-    for one in redactor._engine.registry.recognizers:
+    for one in redactor.recognizers:
         with monkeypatch.context() as patch:
             patch.setattr(one, "find", fails)
             with pytest.raises(Undecidable, match=r"^recogniser$"):

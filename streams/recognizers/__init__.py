@@ -15,13 +15,14 @@ A redacted text is not anonymous: a story can name a person without a name. It s
 import importlib
 import pkgutil
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 from presidio_anonymizer import AnonymizerEngine
@@ -160,11 +161,14 @@ class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]
 
 
 class Redactor:
-    """Removes from a text whatever is not known to be harmless. Build it once; it remembers no text."""
+    """Removes from a text whatever is not known to be harmless. Build it once; any thread may use it."""
 
-    def __init__(self, engine: AnalyzerEngine, readers: dict[str, Reader], gazetteer: Gazetteer) -> None:
-        """``readers``: one for each language."""
-        self._engine = engine
+    def __init__(
+        self, engines: dict[str, AnalyzerEngine], readers: dict[str, Reader], gazetteer: Gazetteer
+    ) -> None:
+        """``engines`` and ``readers``: one for each language."""
+        self._engines = engines
+        self._one_at_a_time = threading.Lock()  # the context model's tagger holds the text it was given last
         self._anonymizer = AnonymizerEngine()
         self._gazetteer = gazetteer
         self._readers = readers
@@ -173,6 +177,11 @@ class Redactor:
     def languages(self) -> frozenset[str]:
         """Those that can be redacted, as ISO 639-1 codes."""
         return frozenset(self._readers)
+
+    @property
+    def recognizers(self) -> list[EntityRecognizer]:
+        """All recognisers of all languages."""
+        return [one for engine in self._engines.values() for one in engine.registry.recognizers]
 
     def reader(self, language: str) -> Reader:
         """The reader of a language."""
@@ -186,7 +195,8 @@ class Redactor:
         if not text:
             return Redacted("", ())
         try:
-            outcome = self._redacted(text, language)
+            with self._one_at_a_time:
+                outcome = self._redacted(text, language)
         except Exception:
             outcome = "recogniser"
         if isinstance(
@@ -201,7 +211,7 @@ class Redactor:
         reads = chosen(seen.text, language, self._readers)
         if reads is None:
             return "language"
-        found = self._engine.analyze(text=seen.text, language=reads) if seen.text else []
+        found = self._engines[reads].analyze(text=seen.text, language=reads) if seen.text else []
         spans = [Span(*seen.original(one.start, one.end), LABELS[one.entity_type]) for one in found]
         spans = _cut(_merged(spans, text), len(text))
         redacted = self._replaced(text, spans)
@@ -305,21 +315,28 @@ def build_redactor(
         for language, module in modules.items()
     }
     gazetteer = Gazetteer(gazetteers, readers["en"].lexicon)
-    found = [
-        recognizer
-        for language, module in modules.items()
-        for recognizer in (
-            Words(language),
-            *anywhere.recognizers(language),
-            *module.recognizers(),
-            *([Context(language, tagger, theta)] if tagger else ()),
-            Known(language, gazetteer),
+    engines = {
+        language: _engine(
+            language,
+            readers,
+            [
+                Words(language),
+                *anywhere.recognizers(language),
+                *module.recognizers(),
+                *([Context(language, tagger, theta)] if tagger else ()),
+                Known(language, gazetteer),
+            ],
         )
-    ]
-    engine = AnalyzerEngine(
-        registry=RecognizerRegistry(recognizers=found, supported_languages=sorted(modules)),
+        for language, module in modules.items()
+    }
+    return Redactor(engines, readers, gazetteer)
+
+
+def _engine(language: str, readers: dict[str, Reader], recognizers: list[EntityRecognizer]) -> AnalyzerEngine:
+    """An engine of one language: one of all languages would search a hundred recognisers for its own each time."""
+    return AnalyzerEngine(
+        registry=RecognizerRegistry(recognizers=recognizers, supported_languages=[language]),
         nlp_engine=Reading(readers),
-        supported_languages=sorted(modules),
+        supported_languages=[language],
         context_aware_enhancer=_NoContext(),
     )
-    return Redactor(engine, readers, gazetteer)

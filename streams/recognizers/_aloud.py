@@ -43,6 +43,8 @@ class ReadAloud(Finder):
     def _runs(
         tokens: list[Token], belongs: Callable[[Token], bool], least: int, entity: str
     ) -> Iterator[Found]:
+        if sum(map(belongs, tokens)) < least:
+            return
         run: list[Token] = []
         for index, token in enumerate([*tokens, None]):
             if token is not None and belongs(token) and (not run or token.gap <= COMMA):

@@ -41,7 +41,6 @@ from streams.recognizers._reading import (
     Token,
 )
 
-_ANNOUNCES = NAME_IS | TITLE | ROLE
 _HEADS = (
     TITLE | ROLE | WORKPLACE | VESSEL | ADDRESS | COMPANY_HEAD | NUMBER_PLACE | TITLE_AFTER | ADDRESS_AFTER
 )
@@ -159,18 +158,10 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
             break  # a second chunk is for `_chunks` to judge
         if token.cue & _GENERIC and entity == "ORGANIZATION" and not token.star and taken:
             break
-        first_word = taken == 0
         written_on = token.kind == PIECE and token.gap == TOUCHES and entity == "LOCATION" and not token.cue
         goes_on = taken > 0 and token.initial and tokens[at - 1].initial
-        namelike = token.namelike or bool(token.entity) or goes_on
-        if first_word and (firm or written_on):
-            goes = True
-        elif loose:
-            goes = namelike
-        elif first_word:
-            goes = namelike or token.tier >= FREQUENT
-        else:
-            goes = namelike
+        begins = firm or written_on or (not loose and token.tier >= FREQUENT)
+        goes = token.namelike or bool(token.entity) or goes_on or (not taken and begins)
         if not goes:
             break
         if token.entity in (None, "UNKNOWN_WORD") or token.capital:
@@ -250,43 +241,34 @@ def _profile(tokens: list[Token], first: int) -> list[Token]:
 
 
 def _beside_removed(tokens: list[Token]) -> None:
-    """Words that names are made of, and capitals, beside a removed word; dictionary words between two."""
-    size = len(tokens)
-    for order in (range(1, size), range(size - 2, -1, -1)):
-        step = 1 if order.step > 0 else -1
-        for index in order:
-            token = tokens[index]
-            beside = tokens[index - step]
-            if token.entity or not beside.entity or token.kind == NUMBER:
-                continue
-            gap = token.gap if step > 0 else beside.gap
-            if gap > NEAR or token.cue & FUNCTION or beside.kind == NUMBER:
-                continue
-            if step < 0 and token.text in _PARTICLES:
-                token.entity = beside.entity
-            elif step > 0 and token.cue & TITLE and token.named:
-                token.entity = beside.entity  # "Win Ko": a title before a name, a name behind one
-            elif (token.star or token.capital) and (
-                token.star
-                or not token.cue & (_HEADS | _GENERIC)
-                or (token.cue & ADDRESS_AFTER and beside.capital)
-            ):
-                token.entity = beside.entity
-            elif gap == TOUCHES and token.kind == WORD and token.tier >= FREQUENT:
-                token.entity = beside.entity  # joined by a hyphen
-    for index in range(1, size - 1):
-        token = tokens[index]
-        if (
-            token.initial
-            and tokens[index - 1].initial
-            and tokens[index + 1].initial
-            and not token.entity
-            and tokens[index - 1].entity
-            and tokens[index + 1].entity
-            and token.gap <= NEAR
-            and tokens[index + 1].gap <= NEAR
-        ):
-            token.entity = tokens[index - 1].entity
+    """Words that belong to a removed one beside them, and capitals between two of them."""
+    for before, token in pairwise(tokens):
+        if before.entity and not token.entity and _belongs(token, before, token.gap, behind=True):
+            token.entity = before.entity
+    for after, token in pairwise(reversed(tokens)):
+        if after.entity and not token.entity and _belongs(token, after, after.gap, behind=False):
+            token.entity = after.entity
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        near = token.gap <= NEAR and after.gap <= NEAR
+        if near and before.entity and after.entity and before.initial and token.initial and after.initial:
+            token.entity = token.entity or before.entity
+
+
+def _belongs(token: Token, removed: Token, gap: int, *, behind: bool) -> bool:
+    """Whether a listed word is part of the name that the removed word beside it is of.
+
+    ``gap``: between the two; ``behind``: the word stands behind the removed one.
+    """
+    if gap > NEAR or NUMBER in (token.kind, removed.kind) or token.cue & FUNCTION:
+        return False
+    if token.star or (not behind and token.text in _PARTICLES):
+        return True
+    if behind and token.named and token.cue & TITLE:
+        return True  # "Win Ko": a title before a name, a name behind one
+    if gap == TOUCHES and token.kind == WORD and token.tier >= FREQUENT:
+        return True  # joined by a hyphen
+    road = token.cue & ADDRESS_AFTER and removed.capital
+    return token.capital and bool(road or not token.cue & (_HEADS | _GENERIC))
 
 
 def _stretches(tokens: list[Token]) -> Iterator[list[Token]]:

@@ -15,7 +15,8 @@ import pycrfsuite
 
 from streams.recognizers._finder import Finder, Found
 from streams.recognizers._lexicon import CUES, DIGIT, DOMAIN, FUNCTION
-from streams.recognizers._reading import BREAK, NUMBER, Reading, Token
+from streams.recognizers._reading import BREAK, NUMBER, PIECE, Reading, Token
+from streams.recognizers._syllables import namelike
 from streams.recognizers._words import follow, judged
 
 THETA = 0.015
@@ -70,6 +71,8 @@ def features(reading: Reading) -> list[list[str]]:
         for i, token in enumerate(tokens)
     ]
     last = len(tokens) - 1
+    burmese = any(token.kind == PIECE and "\u1000" <= token.text[0] <= "\u109f" for token in tokens)
+    steps = [namelike(token.text) for token in tokens] if burmese else []
     rows = []
     announced = ""  # the last cue of this sentence
     for index, token in enumerate(tokens):
@@ -109,6 +112,11 @@ def features(reading: Reading) -> list[list[str]]:
         if announced:
             row += [announced, f"s{announced}{look}"]
         row += _cues("c", token.cue)
+        if burmese:
+            row.append(f"b={steps[index]}{look}")
+            row.append(
+                f"bb={steps[index - 1] if index else ''}{steps[index]}{steps[index + 1] if index < last else ''}"
+            )
         if (
             token.tier == DOMAIN
             and not token.entity

@@ -56,6 +56,8 @@ class Dates(Finder):
                     last = year
             else:
                 continue
+            if last + 1 < len(tokens) and tokens[last + 1].gap <= NEAR and tokens[last + 1].cue & DAY:
+                last += 1
             if (
                 first
                 and tokens[first].kind == NUMBER
@@ -84,6 +86,13 @@ class Dates(Finder):
         if last + 2 < len(tokens) and tokens[last + 1].text in _LINKS and is_number_word(tokens[last + 2]):
             last += 2
         while last + 1 < len(tokens) and tokens[last + 1].gap <= COMMA and is_number_word(tokens[last + 1]):
+            last += 1
+        if (
+            last > index
+            and last + 1 < len(tokens)
+            and tokens[last + 1].gap <= NEAR
+            and tokens[last + 1].cue & DAY
+        ):
             last += 1
         if first < index or (last > index and not is_counted(tokens, last)):
             yield tokens[first].start, tokens[last].end, "DATE_TIME"

@@ -250,7 +250,7 @@ def _gap(between: str, length: int = 0) -> int:
         return NEAR if length <= 1 else COLON if length <= _ABBREVIATION else BREAK
     if bare in _TOUCHING:
         return TOUCHES if bare == between else NEAR
-    if bare in (",", "、", "،", "/", "\n", "\\"):
+    if bare in (",", "，", "、", "،", "/", "\n", "\\"):
         return COMMA
     if bare in _COLONS:
         return COLON

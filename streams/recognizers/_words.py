@@ -159,7 +159,7 @@ def _take(tokens: list[Token], first: int, entity: str, *, firm: bool, loose: bo
         if token.cue & _GENERIC and entity == "ORGANIZATION" and not token.star and taken:
             break
         written_on = token.kind == PIECE and token.gap == TOUCHES and entity == "LOCATION" and not token.cue
-        goes_on = taken > 0 and token.initial and tokens[at - 1].initial
+        goes_on = taken > 0 and (token.named or (token.initial and tokens[at - 1].initial))
         begins = firm or written_on or (not loose and token.tier >= FREQUENT)
         goes = token.namelike or bool(token.entity) or goes_on or (not taken and begins)
         if not goes:
@@ -221,7 +221,7 @@ def _handles(tokens: list[Token]) -> None:
                 break
             if near.kind == NUMBER and at == first:
                 break
-            written = near.initial and token.start and not token.initial  # "fb Loker Korea": a profile's name
+            written = near.initial and not token.initial  # "fb Loker Korea": a profile's name
             if not (near.entity or near.namelike or near.tier >= FREQUENT or near.kind == NUMBER or written):
                 break
             near.entity = "SOCIAL_HANDLE"

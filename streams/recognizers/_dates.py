@@ -56,8 +56,9 @@ class Dates(Finder):
                     last = year
             else:
                 continue
-            if last + 1 < len(tokens) and tokens[last + 1].gap <= NEAR and tokens[last + 1].cue & DAY:
-                last += 1
+            behind = tokens[last + 1] if last + 1 < len(tokens) else None
+            if behind and behind.gap <= NEAR and behind.cue & DAY and len(tokens[last].text) <= 2:
+                last += 1  # "September 3 ရက်"
             if (
                 first
                 and tokens[first].kind == NUMBER

@@ -82,13 +82,11 @@ class Lexicon:
     Attributes:
         words: word -> tier, plus `STAR`, plus `NAMED`.
         cues: first word of a cue -> (all its words, bits of what it announces), longest first.
-        digits: a digit said as a word -> the digit.
         capitalised: words that are always written with a capital.
     """
 
     words: Mapping[str, int]
     cues: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]
-    digits: Mapping[str, str]
     capitalised: frozenset[str]
 
 
@@ -189,7 +187,6 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
     of those ``beside``."""
     words: dict[str, int] = {}
     cues: dict[tuple[str, ...], int] = {}
-    digits: dict[str, str] = {}
     for language in (*languages, *beside):
         native = language in beside
         for word, known in own_words(language).items():
@@ -200,12 +197,10 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
             tiers = sorted((before % STAR, known % STAR))
             star = STAR if tiers[0] != DOMAIN and tiers[1] == NAME != tiers[0] else 0
             words[word] = tiers[0] + ((before | known) & (STAR | NAMED) | star)
-        for section, phrase, digit in own_cues(language):
+        for section, phrase, _ in own_cues(language):
             if native and _IN_LATIN.match(phrase[0]):
                 continue
             cues[phrase] = cues.get(phrase, 0) | 1 << CUES.index(section)
-            if section == "digit" and len(phrase) == 1:
-                digits.setdefault(phrase[0], digit)
     for section, phrase, _ in own_cues(languages[0]):
         if section == "function":
             words.update((word, own_words(languages[0])[word]) for word in phrase)
@@ -216,6 +211,5 @@ def merged(languages: Sequence[str], beside: Sequence[str] = ()) -> Lexicon:
     return Lexicon(
         words,
         {first: tuple(found) for first, found in by_first.items()},
-        digits,
         frozenset(word for word in capitals if word[:1].isupper()),
     )

@@ -223,6 +223,16 @@ def test_what_the_recognisers_missed_is_refused_at_the_last_look(monkeypatch):
         redactor.redact("call 081 234 5678", "en")
 
 
+def test_a_known_name_that_is_left_is_refused_at_the_last_look(monkeypatch, tmp_path):
+    path = a_gazetteer(tmp_path, "kind,name,aliases\nVESSEL,First Light,\n")
+    redactor = build_redactor(gazetteers=lambda: [path])
+    for recogniser in redactor.recognizers:
+        monkeypatch.setattr(recogniser, "find", lambda reading: iter(()))
+    assert redactor.redact("we work at night", "en").text == "we work at night"
+    with pytest.raises(Undecidable, match=r"^residue$"):
+        redactor.redact("we work on the first  light at night", "en")
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -1,18 +1,20 @@
 """What must hold for any text and any name, whatever the lists say: nothing leaks, nothing crashes, time is bounded."""
 
 import random
+import re
 import time
 from pathlib import Path
 from unicodedata import category
 
 import pytest
+from ahocorasick_rs import AhoCorasick
 
 from streams import recognizers
 from streams.bench.scoring import score
 from streams.recognizers import Undecidable, build_redactor
 from streams.recognizers._lexicon import DOMAIN, STAR, UNSPACED, own_cues, own_words
 from streams.recognizers.context.corpus import read_rows, template_of
-from streams.recognizers.context.refill import refilled, script_of, unlisted
+from streams.recognizers.context.refill import NAMED, refilled, script_of, unlisted
 
 CORPUS = Path(__file__).parent / "corpus"
 ROWS = read_rows(CORPUS / "dev.jsonl")
@@ -39,7 +41,37 @@ def leaks(redactor, rows):
     return score(rows, spans).all.leaked, sum(len(row["spans"]) for row in rows)
 
 
-# Of 308 templates with names of random syllables; in scripts without spaces some syllables happen to be words.
+LISTED = frozenset(word for language in LANGUAGES for word in own_words(language))
+IN_UNSPACED = AhoCorasick([w for w in LISTED if len(w) > 1 and script_of(w, "en") in UNSPACED])
+
+
+def holds_a_word(name):
+    """Whether a listed word is part of the name; where words have endings, whether one begins like a listed word."""
+    pieces = [piece.lower() for piece in re.split(r"[\s\d,.()/-]+", name)]
+    begins = any(piece[:size] in LISTED for piece in pieces for size in range(3, len(piece) + 1))
+    return begins or bool(LISTED & set(pieces)) or bool(IN_UNSPACED.find_matches_as_indexes(name))
+
+
+def without_words(rng, label, language, stood):
+    drawn = (unlisted(rng, label, language, stood) for _ in range(1000))
+    return next((name for name in drawn if not holds_a_word(name)), stood)
+
+
+# Of 308 templates with names of random syllables.
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_name_that_holds_no_listed_word_never_leaks(redactor, seed):
+    rng = random.Random(seed)
+    rows = [refilled(row, rng, without_words) for row in FIRST_OF_EACH]
+    named = [
+        [row["text"][span["start"] : span["end"]] for span in row["spans"] if span["label"] in NAMED]
+        for row in rows
+    ]
+    rows = [row for row, names in zip(rows, named, strict=True) if not any(map(holds_a_word, names))]
+    assert len(rows) > 250
+    assert leaks(redactor, rows)[0] == 0
+
+
+# In scripts without spaces some random syllables happen to be words.
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_name_on_no_list_does_not_leak_from_any_template(redactor, seed):
     rng = random.Random(seed)

@@ -13,6 +13,10 @@ EXAMPLES = {
     "the boss ကိုအောင် hit me": "the boss ကို<NAME> hit me",
     "they cut 300 baht for 3 days": "they cut 300 baht for 3 days",
     "born on 3rd of December 1990, hired May 5, 2021": "born on <DATE>, hired <DATE>",
+    "they wrote z-a-w l-i-n on the paper": "they wrote <NAME> on the paper",
+    "my facebook is Lucky Light": "my facebook is <CONTACT>",
+    "the car plate is DR 8842 KZ": "the car plate is <ID>",
+    "they are\n1. Hope\n2. Light": "they are\n1. <NAME>\n2. <NAME>",
     "Name: Mr Win Ko Ko. Boat MV Lucky Star 7": "Name: Mr <NAME>. Boat MV <ID>",
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.events import Alert
 from streams.steps.alert import DETECTOR, hourly_alerts, places_alerts, what, where
-from streams.steps.episodes import e90
+from streams.steps.noise import Noise, e90
 from streams.steps.policy import parse
 
 POLICY = parse(tomllib.loads((files("streams") / "privacy.toml").read_text(encoding="utf-8")), "strict", "TH")
@@ -70,7 +70,7 @@ def test_an_alert_carries_released_numbers_only():
     (alert,) = told(values)
     column = ROSE[0] if alert.table == SECTORS.name else ROSE[1]
     released = values[0 if alert.table == SECTORS.name else 1]
-    assert alert.value == released[-1, column] and alert.e90 == e90(4)
+    assert alert.value == released[-1, column] and alert.e90 == e90(Noise("discrete_laplace", 4))
     assert alert.release_id == f"{alert.table}/2026-01-30T00:00Z"
     assert {f.name for f in fields(Alert)} == {
         *("alert_id", "state", "table", "indicator", "sector", "region", "opened_at", "updated_at"),

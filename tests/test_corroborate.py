@@ -5,6 +5,7 @@ import pytest
 
 from streams.steps.corroborate import corroborate
 from streams.steps.detect import Integers, Tuning, detect
+from streams.steps.noise import Noise
 
 SECTORS, PROVINCES, INDICATORS, DAYS, B = 22, 79, 12, 60, 4.0
 FIRST_PROVINCE = INDICATORS * SECTORS
@@ -37,7 +38,9 @@ def season(rng: np.random.Generator, outbreaks=(), rise: int = 10) -> Integers:
 
 def rises(values: Integers, groups=(*SINGLES, *PAIRS)):
     tuning = Tuning.daily(values.shape[1])
-    return corroborate(values, detect(values, B, tuning), groups, 365.0 * len(groups))
+    return corroborate(
+        values, detect(values, Noise("discrete_laplace", B), tuning), groups, 365.0 * len(groups)
+    )
 
 
 def test_quiet_seasons_raise_nothing():

@@ -3,6 +3,8 @@
 import tomllib
 from importlib.resources import files
 
+import pytest
+
 from streams.steps.admit import Admitted
 from streams.steps.count import count
 from streams.steps.policy import ALL, OTHER, parse
@@ -28,14 +30,17 @@ def test_each_workplace_adds_one_to_its_cell():
     }
 
 
-def test_an_unknown_code_counts_as_other_and_makes_no_cell():
-    assert counted(("XXX", "C", ALL), ("DEB", "?", ALL), ("", "", ALL)) == {
-        (OTHER, "C", ALL): 1,
-        ("DEB", OTHER, ALL): 1,
-        (OTHER, OTHER, ALL): 1,
-    }
+@pytest.mark.parametrize("cell", [("XXX", "C", ALL), ("DEB", "?", ALL), ("", "", ALL)])
+def test_what_lies_outside_the_domain_is_an_error_and_makes_no_cell(cell):
+    with pytest.raises(ValueError, match="outside the domain"):
+        counted(cell)
+
+
+def test_a_domain_that_names_a_cell_twice_is_refused():
+    with pytest.raises(ValueError, match="twice"):
+        count([], (*DOMAIN, DOMAIN[0]))
 
 
 def test_nothing_is_lost():
-    cells = [(i, s, ALL) for i in ("DEB", "ROM", "none") for s in ("A", "B", "nowhere")]
+    cells = [(i, s, ALL) for i in ("DEB", "ROM", OTHER) for s in ("A", "B", OTHER)]
     assert sum(counted(*cells).values()) == len(cells)

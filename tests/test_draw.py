@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from streams.steps.draw import draw
+from streams.steps.noise import Noise
 
 
 def noise(cells: int, b: int = 4) -> list[int]:
-    return draw([0] * cells, scale=b, sensitivity=b, milli_epsilon=1000)
+    return draw([0] * cells, noise=Noise("discrete_laplace", b), sensitivity=b, loss=1000)
 
 
 def test_every_value_is_an_integer_and_negatives_are_kept():
@@ -21,7 +22,10 @@ def test_every_value_is_an_integer_and_negatives_are_kept():
 
 def test_noise_is_added_to_the_count():
     # |noise| >= 1000 at b=4: below 1e-100.
-    assert [round(v / 10_000) for v in draw([10_000, 0], scale=4, sensitivity=2, milli_epsilon=500)] == [1, 0]
+    assert [
+        round(v / 10_000)
+        for v in draw([10_000, 0], noise=Noise("discrete_laplace", 4), sensitivity=2, loss=500)
+    ] == [1, 0]
 
 
 def test_the_noise_has_no_bias():
@@ -60,4 +64,4 @@ def test_no_two_draws_are_alike():
 )
 def test_a_promise_that_is_not_the_arithmetic_is_refused(scale, sensitivity, loss):
     with pytest.raises(ValueError, match="sensitivity"):
-        draw([0], scale=scale, sensitivity=sensitivity, milli_epsilon=loss)
+        draw([0], noise=Noise("discrete_laplace", scale), sensitivity=sensitivity, loss=loss)

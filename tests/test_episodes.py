@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from streams.steps.detect import Integers, Tuning, detect
-from streams.steps.episodes import Episode, e90, episodes, reason
+from streams.steps.episodes import Episode, episodes, reason
+from streams.steps.noise import Noise, e90
 
 DAILY = Tuning.daily(1212)
 SEEN = Episode(3, 20, 21, 24, None, 1021, 0.8, 5.8, 7.1, 14, None)
@@ -24,8 +25,12 @@ def season(seed: int, windows: int = 120, cells: int = 12, b: float = 2.0) -> In
     return rng.negative_binomial(mean / 0.5, 2 / 3) + noise
 
 
+def laplace(b: float) -> Noise:
+    return Noise("discrete_laplace", b)
+
+
 def told(values: Integers, tuning: Tuning = DAILY) -> list[Episode]:
-    return episodes(detect(values, 2.0, tuning), values)
+    return episodes(detect(values, laplace(2.0), tuning), values)
 
 
 def say(episode: Episode, **changes: object) -> str:
@@ -33,7 +38,7 @@ def say(episode: Episode, **changes: object) -> str:
         "what": "retention of documents",
         "where": "construction",
         "when": lambda index: f"day {index}",
-        "noise_scale": 4.0,
+        "noise": laplace(4.0),
         "cells": 1212,
     }
     return reason(episode, **(labels | changes))  # type: ignore[arg-type]
@@ -62,7 +67,7 @@ def test_more_windows_never_change_what_was_said(seed):
 @pytest.mark.parametrize("seed", range(6, 10))
 def test_every_alarm_belongs_to_exactly_one_episode(seed):
     values = season(seed)
-    found = detect(values, 2.0, DAILY)
+    found = detect(values, laplace(2.0), DAILY)
     told_ = episodes(found, values)
     for window, cell in np.argwhere(found.alarm):
         holders = [e for e in told_ if e.cell == cell and e.opened <= window <= e.last_alarm]
@@ -112,7 +117,7 @@ def test_a_level_that_stays_is_closed_as_usual():
 def test_episodes_of_other_values_are_refused():
     values = np.ones((30, 2), dtype=np.int64)
     with pytest.raises(ValueError, match="not those of the detection"):
-        episodes(detect(values, 2.0, DAILY), values[:20])
+        episodes(detect(values, laplace(2.0), DAILY), values[:20])
 
 
 def test_the_reason_says_what_where_since_when_how_much_and_how_sure():
@@ -144,10 +149,10 @@ def test_the_usual_level_is_said_no_finer_than_it_is_known(level, words):
     [(1.0, (2, 6, 12)), (2.0, (5, 12, 24)), (4.0, (9, 24, 49)), (6.0, (14, 37, 74)), (12.0, (28, 74, 147))],
 )
 def test_the_band_covers_nine_tenths_of_the_noise_of_a_day_a_week_and_four_weeks(b, widths):
-    assert tuple(e90(b, n) for n in (1, 7, 28)) == widths
+    assert tuple(e90(laplace(b), n) for n in (1, 7, 28)) == widths
 
 
 def test_no_narrower_band_would_cover_nine_tenths():
     q = np.exp(-1 / 4.0)
-    covered = [1 - 2 * q ** (width + 1) / (1 + q) for width in (e90(4.0) - 1, e90(4.0))]
+    covered = [1 - 2 * q ** (width + 1) / (1 + q) for width in (e90(laplace(4.0)) - 1, e90(laplace(4.0)))]
     assert covered[0] < 0.9 <= covered[1]

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from streams.steps.episodes import e90
 from streams.steps.explain import explain
+from streams.steps.noise import e90
 from streams.steps.policy import parse
 
 SHIPPED = tomllib.loads((files("streams") / "privacy.toml").read_text(encoding="utf-8"))
@@ -24,14 +24,15 @@ def test_every_table_and_every_number_is_named(profile):
     policy = parse(SHIPPED, profile, "TH")
     text = said(policy)
     assert f"Privacy profile: {profile}" in text and "provinces of TH" in text
-    assert f"released {policy.close_offset_seconds} seconds later" in text
+    assert f"counted {policy.close_offset_seconds} seconds later" in text
+    assert f"published {policy.publish_offset_seconds} seconds after they end" in text
     assert f"own week of {policy.own_week_days} days" in text
     assert f"at most {policy.own_weeks_per_year} own weeks of each block of 52" in text
     for table in policy.tables:
         assert f"({table.name})" in text
         assert re.search(rf"{table.cells} cells? of {table.name}", text)
         noise = f"{table.name}: scale {table.noise_scale}, so nine times in ten the noise is at most "
-        assert noise + str(e90(table.noise_scale)) in text
+        assert noise + str(e90(table.noise)) in text
     assert " + ".join(f"{t.milli_epsilon / 1000:g}" for t in policy.tables) in text
 
 
@@ -48,7 +49,9 @@ def test_every_setting_changes_a_sentence():
     table = STRICT.tables[1]
     others = [
         replace(STRICT, domain_version=9),
-        replace(STRICT, close_offset_seconds=999),
+        replace(STRICT, close_offset_seconds=99),
+        replace(STRICT, publish_offset_seconds=999),
+        replace(STRICT, severe_indicators=frozenset({"RID"})),
         replace(STRICT, own_week_days=6),
         replace(STRICT, own_weeks_per_year=11),
         replace(STRICT, country="VN"),

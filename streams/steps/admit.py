@@ -2,22 +2,23 @@
 
 All state is keyed by the privacy unit. In its own week (seven days, beginning on a day that is a keyed hash
 of the unit) a unit adds 1 to at most ``table.cells`` distinct cells of a table, some of them reserved for
-severe reports, and it is counted in at most ``own_weeks_per_year`` of 52 own weeks. Removing a unit
+severe reports, and it is counted in at most ``own_weeks_per_year`` own weeks of each year. Removing a unit
 therefore changes a table by at most ``table.cells`` per own week, whoever else reports; a person inside it
 by at most twice that (a freed slot is taken by somebody else).
+
+A year is a fixed block of own weeks, not a sliding one. In a sliding year, one own week less would move every
+later one: a person could change the counts for ever by having reported once. In a block it moves one.
 
 What is not admitted is silently not counted: exhaustion is data, so nothing anywhere may show it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from streams.steps.policy import ALL, OTHER, Cell, Policy, Table
 from streams.steps.windows import day_number
-
-OWN_WEEKS_IN_A_YEAR = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,12 @@ class Ledger:
     Attributes:
         admitted: cells each unit was counted in, in this table and its present own week.
         own_weeks: own weeks each unit has been counted in, in any table, within its present year.
+        closed: units that may have used all of their present own week, because the memory of it is lost.
     """
 
     admitted: frozenset[Admitted] = frozenset()
     own_weeks: frozenset[tuple[str, int]] = frozenset()
+    closed: frozenset[str] = frozenset()
 
 
 def own_week(unit: str, window_start: datetime, policy: Policy, phase: Callable[[str], int]) -> int:
@@ -94,20 +97,31 @@ def admit(
     Severe reports choose first; after that the order is that of the contribution ids, which are keyed
     hashes: nobody can arrange to come first.
     """
+    contributions = [c for c in newest(contributions) if c.unit not in ledger.closed]
+    week_of = {unit: own_week(unit, window_start, policy, phase) for unit in {c.unit for c in contributions}}
     wanted = sorted(
-        (not (indicator in policy.severe_indicators or c.minor_involved), c.contribution_id, indicator, c)
-        for c in newest(contributions)
-        for indicator in c.indicators or (OTHER,)
+        (
+            (not (indicator in policy.severe_indicators or c.minor_involved), c.contribution_id, indicator, c)
+            for c in contributions
+            for indicator in c.indicators or (OTHER,)
+        ),
+        key=lambda wish: wish[:3],
     )
     held = {(a.unit, a.cell) for a in ledger.admitted}
     used = Counter(a.unit for a in ledger.admitted)
     plain = Counter(a.unit for a in ledger.admitted if not a.severe)
     weeks = set(ledger.own_weeks)
     counted = Counter(unit for unit, _ in weeks)
+    known = {name: frozenset(codes) for name, codes in policy.codes.items()}
     added = []
     for mild, _, indicator, c in wanted:
-        week = own_week(c.unit, window_start, policy, phase)
-        cell = _cell(table, indicator, c)
+        week = week_of[c.unit]
+        # Unknown codes become OTHER here and not when cells are counted: a unit adds 1 to a cell, never 2.
+        cell: Cell = (
+            indicator if indicator in known["indicator"] else OTHER,
+            _place(table, known, "sector", c.sector),
+            _place(table, known, "region", c.region),
+        )
         new_week = (c.unit, week) not in weeks
         if (
             (c.unit, cell) in held
@@ -126,5 +140,7 @@ def admit(
     return added
 
 
-def _cell(table: Table, indicator: str, c: Contribution) -> Cell:
-    return (indicator, c.sector if "sector" in table.by else ALL, c.region if "region" in table.by else ALL)
+def _place(table: Table, known: Mapping[str, frozenset[str]], dimension: str, code: str) -> str:
+    if dimension not in table.by:
+        return ALL
+    return code if code in known[dimension] else OTHER

@@ -11,7 +11,8 @@ from schemas.codelists import codes
 from schemas.events import Alert
 from streams.steps.corroborate import Group, Rise, corroborate
 from streams.steps.detect import Detection, Integers, Tuning, detect
-from streams.steps.episodes import Episode, e90, episodes, reason
+from streams.steps.episodes import Episode, episodes, reason
+from streams.steps.noise import e90
 from streams.steps.policy import ALL, OTHER, Cell, Table
 
 DETECTOR = "mixture-shiryaev-roberts/1"
@@ -28,7 +29,7 @@ def hourly_alerts(
         starts: start of each window, in the order of the rows.
         values: released integers [windows, cells].
     """
-    detection = detect(values, float(table.noise_scale), Tuning.hourly(len(domain)))
+    detection = detect(values, table.noise, Tuning.hourly(len(domain)))
     return [
         _alert(table, domain[e.cell], starts, detection, e, ALL, len(domain))
         for e in episodes(detection, values)
@@ -43,12 +44,12 @@ def places_alerts(
 ) -> list[Alert]:
     """Return every episode of the daily tables, looked at together.
 
-    Arguments as in ``hourly_alerts``, one per table; all tables share the windows and the noise scale.
+    Arguments as in ``hourly_alerts``, one per table; all tables share the windows and the noise: the policy sees to it.
     """
     columns = [(table, cell) for table, domain in zip(tables, domains, strict=True) for cell in domain]
     side_by_side = np.concatenate(values, axis=1)
     tuning = Tuning.daily(len(columns))
-    detection = detect(side_by_side, float(tables[0].noise_scale), tuning)
+    detection = detect(side_by_side, tables[0].noise, tuning)
     groups = _groups(tuple(cell for _, cell in columns))
     threshold = 365.0 * len(groups)
     found = []
@@ -121,7 +122,7 @@ def _alert(
         what=what(indicator),
         where=where(cell) if place == ALL else place,
         when=_name_of(starts, table),
-        noise_scale=float(table.noise_scale),
+        noise=table.noise,
         cells=cells,
         window="day" if table.window_hours == 24 else "hour",
         watched="cells" if threshold is None else "cells and pairs of cells",
@@ -138,7 +139,7 @@ def _alert(
         closed_at=None if episode.closed is None else starts[episode.closed] + size,
         value=episode.value_now,
         baseline=round(episode.baseline_at_open, 3),
-        e90=e90(table.noise_scale),
+        e90=e90(table.noise),
         score=round(episode.score, 3),
         threshold=round(log10(detection.tuning.threshold) if threshold is None else threshold, 3),
         detector=DETECTOR,

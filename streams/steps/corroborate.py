@@ -31,11 +31,11 @@ from streams.steps.detect import (
     PLUS_SD,
     TIMES,
     Detection,
-    Floats,
     Integers,
     beginning,
     log_ratios,
 )
+from streams.steps.noise import Floats
 
 Group = tuple[int, ...]
 
@@ -92,7 +92,7 @@ def corroborate(
         if np.isnan(usual).any():
             ratios.append(np.zeros((values.shape[1], statistics.shape[1])))
             continue
-        ratio = log_ratios(detection.noise_scale, np.maximum(usual, LOWEST_MEAN), values[now])
+        ratio = log_ratios(detection.noise, np.maximum(usual, LOWEST_MEAN), values[now])
         ratios.append(ratio)
         times = np.exp(np.clip(ratio, -150, 150))
         statistics = (1 + statistics) * times[first] * np.where(paired, times[second], 1)

@@ -1,11 +1,11 @@
 """Find cells whose released counts have risen: a mixture Shiryaev-Roberts e-detector on noisy counts.
 
-What it reads is what everybody may read: the released integers of one table, negatives kept, and the scale
-`b` of the discrete Laplace noise that was added to them. There is no door to raw counts, so alarms are
+What it reads is what everybody may read: the released integers of one table, negatives kept, and the noise
+that was added to them (discrete Laplace, or discrete Gaussian where a policy chose it). There is no door to raw counts, so alarms are
 post-processing of released values and cost no privacy.
 
-**The model of a quiet cell.** A count is negative binomial with variance 1.5 times its mean, plus discrete
-Laplace noise of scale `b`; the likelihood of a released value is that convolution, computed exactly (every
+**The model of a quiet cell.** A count is negative binomial with variance 1.5 times its mean, plus that
+noise; the likelihood of a released value is that convolution, computed exactly (every
 term is positive, so the far tails keep their relative accuracy and a jump far outside every alternative is
 still recognised).
 
@@ -50,6 +50,8 @@ from math import ceil, exp, floor, isfinite, lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.steps.noise import Floats, Noise
+
 DISPERSION = 1.5  # variance of a quiet count / its mean
 LOWEST_MEAN = 0.15
 DOUBT = 100.0  # from this statistic on the usual level stands still, for a while
@@ -62,7 +64,6 @@ _ROWS = 32  # tabulated means per cached block
 _BELOW_SD, _ABOVE_SD = 8.0, 25.0  # tabulated values; one beyond them counts as the last (L is monotone)
 _MOST_NATS = 300.0  # no single window says more than this, for or against
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -124,11 +125,11 @@ class Detection:
     alarm: Flags = field(repr=False)
     open: Flags = field(repr=False)
     since: Integers = field(repr=False)
-    noise_scale: float
+    noise: Noise
     tuning: Tuning
 
 
-def detect(values: Integers, noise_scale: float, tuning: Tuning) -> Detection:
+def detect(values: Integers, noise: Noise, tuning: Tuning) -> Detection:
     """Run the detector over the released values [windows, cells] of one table, in order of time.
 
     Causal: what is said of a window depends on it and earlier ones only, so running it again with more
@@ -137,12 +138,13 @@ def detect(values: Integers, noise_scale: float, tuning: Tuning) -> Detection:
 
     >>> steady = np.zeros((30, 1), dtype=np.int64)
     >>> steady[29] = 60
-    >>> np.flatnonzero(detect(steady, 2.0, Tuning.daily(cells=1)).alarm[:, 0])
+    >>> noise = Noise("discrete_laplace", 2)
+    >>> np.flatnonzero(detect(steady, noise, Tuning.daily(cells=1)).alarm[:, 0])
     array([29])
     """
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
         raise ValueError("values must be released integers, [windows, cells]")
-    noise_variance = _noise_variance(noise_scale)
+    noise_variance = noise.variance
     shape = values.shape
     cells = shape[1]
     baseline, sd, score = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape)
@@ -170,7 +172,7 @@ def detect(values: Integers, noise_scale: float, tuning: Tuning) -> Detection:
         mean = np.where(enough, cautious, mean)
         baseline[now], sd[now], assumed[now] = level, spread, mean
 
-        statistics = (1 + statistics) * np.exp(log_ratios(noise_scale, mean, values[now]))
+        statistics = (1 + statistics) * np.exp(log_ratios(noise, mean, values[now]))
         statistic = statistics.mean(axis=1)
         raised = statistic >= tuning.threshold
         score[now], alarm[now] = np.log10(1 + statistic), raised
@@ -181,7 +183,7 @@ def detect(values: Integers, noise_scale: float, tuning: Tuning) -> Detection:
         for cell in np.flatnonzero(raised & ~running):
             lookback = slice(max(earliest[cell], now + 1 - tuning.history), now + 1)
             began[cell] = lookback.start + beginning(
-                log_ratios(noise_scale, assumed[lookback, cell], values[lookback, cell])
+                log_ratios(noise, assumed[lookback, cell], values[lookback, cell])
             )
             opened[cell] = now
             usable[began[cell] : now, cell] = False
@@ -196,14 +198,7 @@ def detect(values: Integers, noise_scale: float, tuning: Tuning) -> Detection:
         running &= ~ended
         is_open[now], since[now] = running, np.where(running, began, -1)
 
-    return Detection(baseline, sd, score, alarm, is_open, since, noise_scale, tuning)
-
-
-def _noise_variance(scale: float) -> float:
-    if not (isfinite(scale) and scale > 0):
-        raise ValueError(f"noise_scale must be a positive number, not {scale}")
-    q = exp(-1 / scale)
-    return 2 * q / (1 - q) ** 2
+    return Detection(baseline, sd, score, alarm, is_open, since, noise, tuning)
 
 
 def _usual_level(past: Integers, usable: Flags, noise_variance: float) -> tuple[Floats, Integers]:
@@ -221,70 +216,86 @@ def beginning(log_ratios: Floats) -> int:
     return int(np.argmax(support))
 
 
-def log_ratios(scale: float, mean: Floats, value: Integers) -> Floats:
+def log_ratios(noise: Noise, mean: Floats, value: Integers) -> Floats:
     """Log likelihood ratio of each value under each alternative to its usual mean: [values, alternatives]."""
-    index = np.ceil((_ruler(scale, mean) - _ruler(scale, LOWEST_MEAN)) / _STEP_SD - 1e-9).astype(np.int64)
+    index = np.ceil((_ruler(noise, mean) - _ruler(noise, LOWEST_MEAN)) / _STEP_SD - 1e-9).astype(np.int64)
     block, row = np.divmod(index, _ROWS)
     out = np.empty((len(value), len(TIMES) + len(PLUS_SD)))
     for number in np.unique(block):
-        lowest, table = _table(scale, int(number))
+        lowest, table = _table(noise, int(number))
         here = block == number
         out[here] = table[row[here], np.clip(value[here] - lowest, 0, table.shape[1] - 1)]
     return out
 
 
-def _ruler(scale: float, mean: Floats | float) -> Floats:
+def _ruler(noise: Noise, mean: Floats | float) -> Floats:
     """Means on a scale where one unit is one predictive standard deviation everywhere."""
-    return np.asarray(2 / DISPERSION * np.sqrt(DISPERSION * np.asarray(mean) + _noise_variance(scale)))
+    return np.asarray(2 / DISPERSION * np.sqrt(DISPERSION * np.asarray(mean) + noise.variance))
 
 
-def _unruler(scale: float, place: Floats) -> Floats:
+def _unruler(noise: Noise, place: Floats) -> Floats:
     """Mean at a place of the ruler."""
-    return np.asarray(((DISPERSION / 2 * place) ** 2 - _noise_variance(scale)) / DISPERSION)
+    return np.asarray(((DISPERSION / 2 * place) ** 2 - noise.variance) / DISPERSION)
 
 
 @lru_cache(maxsize=64)
-def _table(scale: float, block: int) -> tuple[int, Floats]:
+def _table(noise: Noise, block: int) -> tuple[int, Floats]:
     """Smallest value, and log ratios [means, values, alternatives] for some neighbouring means."""
-    place = _ruler(scale, LOWEST_MEAN) + _STEP_SD * (block * _ROWS + np.arange(_ROWS))
-    means = _unruler(scale, place)
-    sds = np.sqrt(DISPERSION * means + _noise_variance(scale))
+    place = _ruler(noise, LOWEST_MEAN) + _STEP_SD * (block * _ROWS + np.arange(_ROWS))
+    means = _unruler(noise, place)
+    sds = np.sqrt(DISPERSION * means + noise.variance)
     lowest = floor(means[0] - _BELOW_SD * sds[-1])
     highest = ceil(means[-1] + _ABOVE_SD * sds[-1])
     families = [means, *(means * factor for factor in TIMES), *(means + step * sds for step in PLUS_SD)]
-    logs = _log_likelihood(scale, np.stack(families, axis=1).ravel(), lowest, highest)
+    logs = _log_likelihood(noise, np.stack(families, axis=1).ravel(), lowest, highest)
     logs = logs.reshape(_ROWS, len(families), -1).transpose(0, 2, 1)
     ratios = np.ascontiguousarray(np.clip(logs[:, :, 1:] - logs[:, :, :1], -_MOST_NATS, _MOST_NATS))
     ratios.setflags(write=False)
     return lowest, ratios
 
 
-def _log_likelihood(scale: float, means: Floats, lowest: int, highest: int) -> Floats:
+def _log_likelihood(noise: Noise, means: Floats, lowest: int, highest: int) -> Floats:
     """Log probability of the released values lowest..highest for each mean: [means, values].
 
-    Negative binomial by its own recursion, started from the gamma function; discrete Laplace as a two-sided
-    exponential filter. Only positive numbers are added, so nothing is lost in the tails.
+    Negative binomial by its own recursion, started from the gamma function, then spread by the noise. Only
+    positive numbers are added, so nothing is lost in the tails.
     """
-    margin = ceil(40 * scale)
-    start, stop = max(0, lowest - margin), highest + margin
+    start, stop = max(0, lowest - noise.reach), highest + noise.reach
     size = means / (DISPERSION - 1)
     at_start = np.array([lgamma(start + r) - lgamma(r) for r in size]) - lgamma(start + 1)
     at_start += -size * log(DISPERSION) + start * log(1 - 1 / DISPERSION)
     y = np.arange(start, stop)
     steps = np.log((y + size[:, None]) / (y + 1)) + log(1 - 1 / DISPERSION)
     counts = np.exp(np.concatenate([at_start[:, None], at_start[:, None] + np.cumsum(steps, axis=1)], axis=1))
+    spread = _laplace if noise.mechanism == "discrete_laplace" else _convolved
+    return np.asarray(np.log(np.maximum(spread(counts, start, lowest, highest, noise), 1e-300)))
 
+
+def _laplace(counts: Floats, start: int, lowest: int, highest: int, noise: Noise) -> Floats:
+    """Spread counts start.. by discrete Laplace noise, as a two-sided exponential filter: [means, values]."""
+    stop = start + counts.shape[1] - 1
     span = stop - lowest + 1  # values lowest..stop; counts below lowest enter through the carried tail
-    q = exp(-1 / scale)
-    out = np.zeros((span, len(means)))
-    carried = np.zeros(len(means))
+    q = exp(-1 / noise.scale)
+    out = np.zeros((span, len(counts)))
+    carried = np.zeros(len(counts))
     for x in range(min(start, lowest), stop + 1):
         carried = carried * q + (counts[:, x - start] if x >= start else 0.0)
         if x >= lowest:
             out[x - lowest] = carried
-    carried = np.zeros(len(means))
+    carried = np.zeros(len(counts))
     for x in range(stop - 1, lowest - 1, -1):
         carried = q * (carried + (counts[:, x + 1 - start] if x + 1 >= start else 0.0))
         out[x - lowest] += carried
     out *= (1 - q) / (1 + q)
-    return np.asarray(np.log(np.maximum(out[: highest - lowest + 1], 1e-300)).T)
+    return np.asarray(out[: highest - lowest + 1].T)
+
+
+def _convolved(counts: Floats, start: int, lowest: int, highest: int, noise: Noise) -> Floats:
+    """Spread counts start.. by any noise, term by term: [means, values]."""
+    out = np.zeros((len(counts), highest - lowest + 1))
+    values = np.arange(lowest, highest + 1)
+    for step, weight in zip(range(-noise.reach, noise.reach + 1), noise.pmf(), strict=True):
+        at = values - step - start
+        inside = (at >= 0) & (at < counts.shape[1])
+        out[:, inside] += weight * counts[:, at[inside]]
+    return out

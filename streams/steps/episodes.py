@@ -7,15 +7,12 @@ ever changes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from math import ceil, sqrt
 from typing import Literal
 
 import numpy as np
 
-from streams.steps.detect import Detection, Floats, Integers
-
-COVERED = 0.9
+from streams.steps.detect import Detection, Integers
+from streams.steps.noise import Noise, e90
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def reason(
     what: str,
     where: str,
     when: Callable[[int], str],
-    noise_scale: float,
+    noise: Noise,
     cells: int,
     window: str = "day",
     counted: str = "workplaces",
@@ -99,7 +96,8 @@ def reason(
     figures; the threshold was made for `cells` things of the kind `watched`.
 
     >>> seen = Episode(0, 20, 21, 24, None, 21, 0.8, 5.8, 7.1, 14, None)
-    >>> said = reason(seen, what="retention of documents", where="construction", noise_scale=4.0, cells=1212,
+    >>> said = reason(seen, what="retention of documents", where="construction", cells=1212,
+    ...               noise=Noise("discrete_laplace", 4),
     ...               when=lambda index: f"day {index}")
     >>> print(*said.split(". ")[:2], sep="\\n")
     Reports of retention of documents in construction are above their usual level since about day 20
@@ -124,7 +122,7 @@ def reason(
         f"latest alarm {when(episode.last_alarm)}); highest {_figure(episode.peak_value)}; "
         f"usual {_level(episode.baseline_at_open)}.",
         "Every figure carries deliberate noise: nine times in ten the true number is within "
-        f"{e90(noise_scale)} of it.",
+        f"{e90(noise)} of it.",
         f"An alarm like this would come by chance about once a year over all {cells:,} {watched}.",
         "It names no person and no workplace, and cannot tell whether more is happening or more is reported.",
     ]
@@ -139,36 +137,3 @@ def _level(mean: float) -> str:
     if mean < 0.5:
         return "about 0"
     return f"about {round(mean):,}" if mean < 100 else f"about {float(f'{mean:.2g}'):,.0f}"
-
-
-@lru_cache(maxsize=256)
-def e90(b: float, n: int = 1) -> int:
-    """Smallest half-width that covers at least 90 % of the sum of n discrete Laplace noises of scale b.
-
-    The distribution of the sum is the n-fold convolution of the noise's own, by squaring and multiplying.
-
-    >>> [e90(4.0, days) for days in (1, 7, 28)]
-    [9, 24, 49]
-    """
-    if b <= 0 or n < 1:
-        raise ValueError(f"needs a positive scale and at least one noise, not b={b}, n={n}")
-    reach = ceil(b * (40 + 12 * sqrt(2 * n)))
-    noise: Floats = np.exp(-np.abs(np.arange(-reach, reach + 1)) / b)
-    noise /= noise.sum()
-    total: Floats = np.ones(1)
-    power, left = noise, n
-    while left:
-        if left % 2:
-            total = _within(np.convolve(total, power), reach)
-        left //= 2
-        if left:
-            power = _within(np.convolve(power, power), reach)
-    middle = len(total) // 2
-    covered = np.cumsum(np.r_[total[middle], 2 * total[middle + 1 :]])
-    return int(np.searchsorted(covered, COVERED - 1e-12))
-
-
-def _within(pmf: Floats, reach: int) -> Floats:
-    """Cut what lies further from the middle than any of it that matters (less than 1e-12)."""
-    excess = max(0, (len(pmf) - 1) // 2 - reach)
-    return pmf[excess : len(pmf) - excess]

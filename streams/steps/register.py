@@ -64,6 +64,10 @@ class Register:
         )
         return next(iter(found)) if len(found) == 1 else None
 
+    def ids(self) -> set[str]:
+        """Return the id of every workplace."""
+        return {workplace.workplace_id for workplace in self._by_name.values()}
+
     def __len__(self) -> int:
         """Return how many names there are."""
         return len(self._by_name)

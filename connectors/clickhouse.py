@@ -6,7 +6,7 @@ Every call goes through one lock: chDB allows one engine path per process and on
 import hashlib
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from schemas.codelists import codes
+from schemas.codelists import codes, larger_regions
 
 CODEBOOK = ("ilo_forced_labour_indicators", "isic4_sections", "iso3166_2_selected", "severity")
 _MIGRATIONS = files("schemas.clickhouse")
@@ -58,6 +58,11 @@ class ClickHouse:
         """Run a query with server-side parameters (``{name:Type}``) and return its rows."""
         with self._lock:
             return list(self._client.query(sql, parameters=parameters).result_rows)
+
+    def blocks(self, sql: str, **parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Run a query and yield its rows in blocks, so that they are never all in memory. Read to the end."""
+        with self._lock, self._client.query_row_block_stream(sql, parameters=parameters) as stream:
+            yield from stream
 
     def named(self, sql: str, *, read_only: bool = False, **parameters: Any) -> list[dict[str, Any]]:
         """Run a query and return its rows as dictionaries.
@@ -116,4 +121,6 @@ def migrate(db: ClickHouse) -> list[str]:
         done.append(name)
     book = [{"list": n, "code": c, "label": label} for n in CODEBOOK for c, label in codes(n).items()]
     db.insert("released.codebook", book, hashlib.sha256(repr(book).encode()).hexdigest())
+    places = [{"province": p, "region": r, "label": label} for p, (r, label) in larger_regions().items()]
+    db.insert("released.regions", places, hashlib.sha256(repr(places).encode()).hexdigest())
     return done

@@ -7,11 +7,11 @@ hour: Kafka's own timestamp would be the millisecond at which somebody called.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.outbox import Outbox, Row
@@ -50,6 +50,26 @@ def create_topics(bootstrap: str, topics: Iterable[Topic]) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+
+def values(bootstrap: str, topic: Topic, quiet_seconds: float = 3) -> Iterator[bytes]:
+    """Yield every value on a topic from its beginning, until nothing has come for ``quiet_seconds``.
+
+    No watermark is asked: the embedded broker's read too low.
+    """
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "chorus-reader", "enable.auto.commit": False},
+        logger=_log,
+    )
+    try:
+        consumer.assign([TopicPartition(topic.name, p, OFFSET_BEGINNING) for p in range(topic.partitions)])
+        while (message := consumer.poll(quiet_seconds)) is not None:
+            if message.error():
+                raise ConnectionError("Kafka does not give back what is on a topic")
+            if message.value() is not None:
+                yield message.value()
+    finally:
+        consumer.close()
 
 
 class Message(NamedTuple):

@@ -29,3 +29,19 @@ def master_key(home: Path) -> bytes:
 def operator_token(home: Path) -> str:
     """Return the bearer token of the operator's own pages, made on first use."""
     return _once(home / "secrets" / "operator.token", secrets.token_urlsafe(32))
+
+
+def unit_key(home: Path) -> bytes | None:
+    """Return the key of the ledger's units, or None as long as it has never been rotated."""
+    path = home / "secrets" / "units.key"
+    return bytes.fromhex(path.read_text(encoding="ascii").strip()) if path.is_file() else None
+
+
+def next_unit_key(home: Path) -> bytes:
+    """Return the key of units that a rotation is about to bring in, made on first use."""
+    return bytes.fromhex(_once(home / "secrets" / "units.key.new", secrets.token_hex(32)))
+
+
+def adopt_unit_key(home: Path) -> None:
+    """Make the next key of units the key of units; the one before is gone."""
+    (home / "secrets" / "units.key.new").replace(home / "secrets" / "units.key")

@@ -294,10 +294,13 @@ class Release:
     noise_scale: int
     sensitivity_l1: int
     milli_epsilon: int
+    micro_rho: int = 0
     e90: int
     own_week_days: int
     own_weeks_per_year: int
     sources_connected: int = 0
+    sources_heard: int = 0
+    manifest: str = ""
     cells: tuple[Cell, ...]
 
 

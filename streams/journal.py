@@ -3,27 +3,41 @@
 Admission, noise, ledger and release are one SQLite transaction with full sync; noise that was not committed
 never left the process. Only committed bytes are published, as often as need be: ClickHouse and Kafka hold
 copies. Nothing is pruned that is younger than a year, so that a redelivered event is never counted again.
+
+What would break the promise is refused, and nothing is released until it is mended: another node's journal, a
+clock that went back, a domain that changed under its version, a journal that is older than what it released.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from connectors.sqlite import open_database
+from connectors.sqlite import Database, open_database
 from schemas.codec import Codec
 from schemas.events import Cell, Release
 from schemas.tokens import Tokens
-from streams.steps.admit import OWN_WEEKS_IN_A_YEAR, Admitted, Contribution, Ledger, admit, own_week
+from streams.steps.admit import Admitted, Contribution, Ledger, admit, own_week
 from streams.steps.count import count
 from streams.steps.draw import draw
-from streams.steps.episodes import e90
+from streams.steps.explain import Coverage, fingerprint, manifest
+from streams.steps.noise import e90
 from streams.steps.policy import Policy, Table
+from streams.steps.publish import publish_at
+from streams.steps.windows import day_number
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS release (
-  name TEXT, window_start INTEGER, milli_epsilon INTEGER NOT NULL, sensitivity INTEGER NOT NULL,
-  noise_scale INTEGER NOT NULL, payload BLOB NOT NULL, published INTEGER NOT NULL,
-  PRIMARY KEY (name, window_start), CHECK (sensitivity * 1000 = milli_epsilon * noise_scale)
+  name TEXT, window_start INTEGER, mechanism TEXT NOT NULL, loss INTEGER NOT NULL, sensitivity INTEGER NOT NULL,
+  noise_scale INTEGER NOT NULL, payload BLOB NOT NULL, committed INTEGER NOT NULL, published INTEGER NOT NULL,
+  PRIMARY KEY (name, window_start),
+  -- What is lost is what was promised, in whole numbers: thousandths of epsilon, or millionths of rho.
+  CHECK (CASE mechanism
+    WHEN 'discrete_laplace' THEN sensitivity * 1000 = loss * noise_scale
+    WHEN 'discrete_gaussian' THEN sensitivity * 1000000 = loss * 2 * noise_scale * noise_scale
+    ELSE 0 END)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS considered (
   name TEXT, contribution_id BLOB, window_start INTEGER NOT NULL, PRIMARY KEY (name, contribution_id)
@@ -34,28 +48,96 @@ CREATE TABLE IF NOT EXISTS admitted (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS own_week (unit TEXT, own_week INTEGER, PRIMARY KEY (unit, own_week)) WITHOUT ROWID;
 CREATE TEMP TABLE candidate (contribution_id BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS beginning (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS node (
+  one INTEGER PRIMARY KEY CHECK (one = 1), mark TEXT NOT NULL, units TEXT NOT NULL, beginning INTEGER
+);
+CREATE TABLE IF NOT EXISTS domain (
+  name TEXT, version INTEGER, sha256 TEXT NOT NULL, PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+-- Windows that came back without their ledger; what units spent in them is taken for the most they could.
+CREATE TABLE IF NOT EXISTS lost (name TEXT, since INTEGER, until INTEGER);
+-- After a rotation: the own week a unit had keeps its first day; contributions under way name the unit as it was.
+CREATE TABLE IF NOT EXISTS phase (unit TEXT PRIMARY KEY, phase INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS renamed (
+  was TEXT PRIMARY KEY, unit TEXT NOT NULL, until INTEGER NOT NULL
+) WITHOUT ROWID;
 """
+_UNDER_WAY = timedelta(days=40)  # sealed contributions live 30 days, and reach ClickHouse within 8
+
+
+class ReleaseRefused(Exception):
+    """Nothing is released until this is mended; the message says what and how, and names nobody."""
 
 
 class Journal:
     """One instance per thread; processes may share the file: of two releasers at once, one wins."""
 
     def __init__(self, path: Path, policy: Policy, tokens: Tokens, codec: Codec) -> None:
-        """Open the journal at ``path``."""
-        self._db = open_database(path, _DDL)
+        """Open the journal at ``path``.
+
+        Raises:
+            ReleaseRefused: it is another node's, or its ledger was made under another key of units.
+        """
+        self._db = open_database(path, "")
+        with self._db.write():
+            _upgrade(self._db)
+            for statement in _DDL.split(";\n"):
+                self._db.execute(statement)
+            mark, units = tokens.hex("journal")[:32], tokens.units_mark()
+            self._db.execute("INSERT OR IGNORE INTO node VALUES (1, ?, ?, NULL)", (mark, units))
+            _take_over_beginning(self._db)
+            (found_mark, found_units) = self._db.one("SELECT mark, units FROM node") or ("", "")
+        if found_mark != mark:
+            raise ReleaseRefused(
+                "the release journal is another node's: bring back this node's journal or master key"
+            )
+        if found_units != units:
+            raise ReleaseRefused(
+                "the key of units is not the one the release journal was kept with: bring it back"
+            )
         self._policy, self._tokens, self._codec = policy, tokens, codec
 
     def beginning(self, now: datetime) -> datetime:
         """Return when this journal began: ``now``, the first time it is asked."""
-        self._db.execute("INSERT OR IGNORE INTO beginning VALUES (1, ?)", (_seconds(now),))
-        row = self._db.one("SELECT at FROM beginning")
-        return datetime.fromtimestamp(row[0], UTC) if row else now
+        self._db.execute("UPDATE node SET beginning = coalesce(beginning, ?)", (_seconds(now),))
+        row = self._db.one("SELECT beginning FROM node")
+        return _time(row[0]) if row else now
+
+    def counts_from(self, table: Table, now: datetime) -> datetime:
+        """Return the time before which nothing that landed may count: a lost journal may have counted it."""
+        row = self._db.one("SELECT max(until) FROM lost WHERE name = ?", table.name)
+        return max(self.beginning(now), _time(row[0] if row and row[0] else 0))
 
     def last(self, table: Table) -> datetime | None:
         """Return the start of the table's newest released window, or None."""
         row = self._db.one("SELECT max(window_start) FROM release WHERE name = ?", table.name)
-        return datetime.fromtimestamp(row[0], UTC) if row and row[0] is not None else None
+        return _time(row[0]) if row and row[0] is not None else None
+
+    def check(self, now: datetime, outside: Mapping[str, datetime]) -> None:
+        """Refuse to go on where a release could break the promise.
+
+        Args:
+            now: the wall clock.
+            outside: per table, the start of the newest window that ClickHouse or Kafka have of us.
+
+        Raises:
+            ReleaseRefused: with what to do.
+        """
+        row = self._db.one("SELECT max(committed) FROM release")
+        if row and row[0] is not None and _seconds(now) < row[0]:
+            raise ReleaseRefused(
+                f"the clock was set back: it is {now:%Y-%m-%d %H:%M} UTC here, and windows were released at"
+                f" {_time(row[0]):%Y-%m-%d %H:%M} UTC"
+            )
+        for name, newest in outside.items():
+            found = self._db.one("SELECT max(window_start) FROM release WHERE name = ?", name)
+            if found is None or found[0] is None or _time(found[0]) < newest:
+                raise ReleaseRefused(
+                    f"the release journal is lost or older than its releases ({name} {newest:%Y-%m-%dT%H:%MZ} is"
+                    " not in it): bring back the newest copy, then run `chorus release restore`"
+                )
+        for table in self._policy.tables:
+            self._domain_is_kept(table)
 
     def release(
         self,
@@ -63,7 +145,8 @@ class Journal:
         window_start: datetime,
         window_end: datetime,
         contributions: Sequence[Contribution],
-        sources_connected: int,
+        coverage: Coverage,
+        now: datetime,
     ) -> bytes:
         """Release a window and return its bytes; a window released before returns the bytes it had then.
 
@@ -73,47 +156,52 @@ class Journal:
             window_end: first instant after it.
             contributions: everything countable that landed before the end of the window; what earlier windows
                 of the table have considered is left out here, so what came late counts now.
-            sources_connected: how many sources are configured.
+            coverage: which sources were heard.
+            now: the wall clock.
+
+        Raises:
+            ReleaseRefused: the clock or the domain are not what they were.
         """
         with self._db.write():
             known = self._payload(table, window_start)
             if known is not None:
                 return known
+            self.check(now, {})
             fresh = self._fresh(table, contributions)
+            phases = self._phases(fresh)
             added = admit(
                 fresh,
-                self._ledger(table, window_start, fresh),
+                self._ledger(table, window_start, fresh, phases),
                 self._policy,
                 table,
                 window_start,
-                self._phase,
+                phases.__getitem__,
             )
             domain = self._policy.domain(table)
-            values = draw(
-                count(added, domain),
-                scale=table.noise_scale,
-                sensitivity=table.cells,
-                milli_epsilon=table.milli_epsilon,
-            )
+            values = draw(count(added, domain), noise=table.noise, sensitivity=table.cells, loss=table.loss)
             cells = tuple(
                 Cell(indicator=i, sector=s, region=r, value=v)
                 for (i, s, r), v in zip(domain, values, strict=True)
             )
-            payload = self._codec.encode(
-                self._event(table, window_start, window_end, cells, sources_connected)
-            )
-            self._write(table, window_start, fresh, added, payload)
+            payload = self._codec.encode(self._event(table, window_start, window_end, cells, coverage))
+            self._write(table, window_start, fresh, added, payload, now)
         return payload
 
-    def unpublished(self, limit: int = 200) -> list[tuple[str, int, bytes]]:
-        """Return committed releases not yet published, oldest first, as (table, window start, bytes)."""
+    def unpublished(self, now: datetime | None = None, limit: int = 200) -> list[tuple[str, int, bytes]]:
+        """Return committed releases not yet published, oldest first, as (table, window start, bytes).
+
+        With ``now``, only those whose instant of publication has come: a public schedule that does not show
+        how long counting took.
+        """
+        rows = self._db.all(
+            "SELECT name, window_start, payload, committed FROM release WHERE published = 0"
+            " ORDER BY window_start, name LIMIT ?",
+            limit,
+        )
         return [
             (name, start, payload)
-            for name, start, payload in self._db.all(
-                "SELECT name, window_start, payload FROM release WHERE published = 0"
-                " ORDER BY window_start, name LIMIT ?",
-                limit,
-            )
+            for name, start, payload, committed in rows
+            if now is None or self._publish_at(payload, committed) <= now
         ]
 
     def published(self, releases: Sequence[tuple[str, int, bytes]]) -> None:
@@ -125,16 +213,92 @@ class Journal:
             )
 
     def publish_again(self) -> None:
-        """Mark every release unpublished: the broker that had them is gone. The same bytes go out again."""
+        """Mark every release unpublished: who had them is gone. The same bytes go out again."""
         self._db.execute("UPDATE release SET published = 0")
 
-    def windows(self) -> dict[str, tuple[int, int]]:
-        """Return per table how many windows have been released and the milli-epsilon each cost."""
-        rows = self._db.all("SELECT name, count(*), max(milli_epsilon) FROM release GROUP BY name")
-        return {name: (n, loss) for name, n, loss in rows}
+    def windows(self) -> dict[str, tuple[int, datetime]]:
+        """Return per table how many windows have been released, and the start of the newest."""
+        rows = self._db.all("SELECT name, count(*), max(window_start) FROM release GROUP BY name")
+        return {name: (n, _time(start)) for name, n, start in rows}
+
+    def restore(self, payloads: Iterable[bytes]) -> int:
+        """Take back releases that were published and are not in the journal; returns how many.
+
+        Their bytes are what they were, and they are not drawn again. Their ledger is gone: whatever a unit may
+        have spent in them counts as spent, so a unit is counted again from its next own week on, if its year
+        has room for the most it may have used. What landed before their end counts no more.
+
+        Raises:
+            ReleaseRefused: two different releases of one window are there: nothing is taken back.
+        """
+        lost: list[Release] = []
+        with self._db.write():
+            for payload in payloads:
+                event = self._codec.decode(Release, payload)
+                start = _seconds(event.window_start)
+                row = self._db.one(
+                    "SELECT payload FROM release WHERE name = ? AND window_start = ?", event.table, start
+                )
+                if row is None:
+                    self._insert(event, payload)
+                    lost.append(event)
+                elif self._codec.decode(Release, row[0]).cells != event.cells:
+                    raise ReleaseRefused(
+                        f"two different releases of {event.release_id} are there: nothing was taken back"
+                    )
+            for name in {event.table for event in lost}:
+                since = _seconds(min(event.window_start for event in lost if event.table == name))
+                until = _seconds(max(event.window_end for event in lost if event.table == name))
+                self._db.execute("INSERT INTO lost VALUES (?, ?, ?)", (name, since, until))
+            # What landed after the last of them has been counted by nobody, and counts now.
+            self._db.execute("UPDATE node SET beginning = coalesce(beginning, (SELECT min(until) FROM lost))")
+        return len(lost)
+
+    def rotate(self, names: Mapping[str, str], new: Tokens, now: datetime) -> None:
+        """Give every unit its name under a new key; what it has spent, and its own week, go with it.
+
+        Args:
+            names: per unit that can be named, the old name and the new one.
+            new: tokens under the new key.
+            now: the wall clock.
+
+        Raises:
+            ReleaseRefused: the ledger knows a unit that cannot be named: with a new name it would begin anew.
+        """
+        with self._db.write():
+            year = {
+                unit
+                for unit, week in self._db.all("SELECT unit, own_week FROM own_week")
+                if week >= self._year(day_number(now) // self._policy.own_week_days)[0]
+            }
+            if year - names.keys():
+                raise ReleaseRefused(
+                    "the ledger knows workplaces that are in no register, or sources that are not connected: bring"
+                    " them back for the rotation, or they would begin with a full allowance"
+                )
+            for was, unit in names.items():
+                for table in ("admitted", "own_week"):
+                    self._db.execute(f"UPDATE {table} SET unit = ? WHERE unit = ?", (unit, was))  # noqa: S608
+                self._db.execute("INSERT INTO phase VALUES (?, ?)", (unit, self._phase(was)))
+                self._db.execute("DELETE FROM phase WHERE unit = ?", (was,))
+                self._db.execute("UPDATE renamed SET unit = ? WHERE unit = ?", (unit, was))
+                self._db.execute(
+                    "INSERT INTO renamed VALUES (?, ?, ?)", (was, unit, _seconds(now + _UNDER_WAY))
+                )
+            self._db.execute("DELETE FROM renamed WHERE until < ?", (_seconds(now),))
+            self._db.execute("UPDATE node SET units = ?", (new.units_mark(),))
+        self._tokens = new
 
     def _phase(self, unit: str) -> int:
-        return int.from_bytes(self._tokens.digest("phase", unit)[:4], "big")
+        row = self._db.one("SELECT phase FROM phase WHERE unit = ?", unit)
+        return row[0] if row else int.from_bytes(self._tokens.digest("phase", unit)[:4], "big")
+
+    def _phases(self, fresh: Sequence[Contribution]) -> dict[str, int]:
+        return {unit: self._phase(unit) for unit in {c.unit for c in fresh}}
+
+    def _year(self, own_week: int) -> tuple[int, int]:
+        first = own_week - own_week % self._policy.own_weeks_in_a_year
+        return first, first + self._policy.own_weeks_in_a_year
 
     def _payload(self, table: Table, window_start: datetime) -> bytes | None:
         row = self._db.one(
@@ -143,6 +307,21 @@ class Journal:
             _seconds(window_start),
         )
         return row[0] if row else None
+
+    def _publish_at(self, payload: bytes, committed: int) -> datetime:
+        end = self._codec.decode(Release, payload).window_end
+        return publish_at(end, _time(committed), self._policy)
+
+    def _domain_is_kept(self, table: Table) -> None:
+        """Refuse a domain that is not the one its version had, or a version that goes back."""
+        version, sha256 = self._policy.domain_version, fingerprint(self._policy.domain(table))
+        newest = self._db.one(
+            "SELECT version, sha256 FROM domain WHERE name = ? ORDER BY version DESC LIMIT 1", table.name
+        )
+        if newest and (version, sha256) != newest and version <= newest[0]:
+            raise ReleaseRefused(
+                f"the domain of {table.name} is not what version {newest[0]} was: give it a new domain.version"
+            )
 
     def _fresh(self, table: Table, contributions: Sequence[Contribution]) -> list[Contribution]:
         self._db.execute("DELETE FROM candidate")
@@ -153,14 +332,28 @@ class Journal:
             "SELECT contribution_id FROM candidate JOIN considered USING (contribution_id) WHERE name = ?",
             table.name,
         )
-        considered = {contribution_id for (contribution_id,) in known}
-        return [c for c in contributions if c.contribution_id not in considered]
+        seen = {contribution_id for (contribution_id,) in known}
+        renamed: dict[str, str] = dict(self._db.all("SELECT was, unit FROM renamed"))
+        fresh = []
+        for c in contributions:
+            if c.contribution_id not in seen:  # an event that arrived twice counts once
+                seen.add(c.contribution_id)
+                fresh.append(replace(c, unit=renamed[c.unit]) if c.unit in renamed else c)
+        return fresh
 
-    def _ledger(self, table: Table, window_start: datetime, fresh: Sequence[Contribution]) -> Ledger:
+    def _ledger(
+        self, table: Table, window_start: datetime, fresh: Sequence[Contribution], phases: Mapping[str, int]
+    ) -> Ledger:
+        lost = [
+            (name, _time(since), _time(until))
+            for name, since, until in self._db.all("SELECT name, since, until FROM lost")
+        ]
         admitted: set[Admitted] = set()
         weeks: set[tuple[str, int]] = set()
+        closed: set[str] = set()
         for unit in {c.unit for c in fresh}:
-            week = own_week(unit, window_start, self._policy, self._phase)
+            week_at = partial(own_week, unit, policy=self._policy, phase=phases.__getitem__)
+            week = week_at(window_start)
             admitted |= {
                 Admitted(unit, week, (indicator, sector, region), bool(severe))
                 for indicator, sector, region, severe in self._db.all(
@@ -169,18 +362,23 @@ class Journal:
                     *(table.name, unit, week),
                 )
             }
-            year = week - week % OWN_WEEKS_IN_A_YEAR
+            first, end = self._year(week)
             weeks |= {
                 (unit, w)
                 for (w,) in self._db.all(
                     "SELECT own_week FROM own_week WHERE unit = ? AND own_week >= ? AND own_week < ?",
-                    *(unit, year, year + OWN_WEEKS_IN_A_YEAR),
+                    *(unit, first, end),
                 )
             }
-        return Ledger(frozenset(admitted), frozenset(weeks))
+            for name, since, until in lost:
+                spent = range(week_at(since), week_at(until - timedelta(seconds=1)) + 1)
+                weeks |= {(unit, w) for w in spent if first <= w < end}
+                if week in spent and name == table.name:
+                    closed.add(unit)
+        return Ledger(frozenset(admitted), frozenset(weeks), frozenset(closed))
 
     def _event(
-        self, table: Table, start: datetime, end: datetime, cells: tuple[Cell, ...], sources_connected: int
+        self, table: Table, start: datetime, end: datetime, cells: tuple[Cell, ...], coverage: Coverage
     ) -> Release:
         policy = self._policy
         return Release(
@@ -190,14 +388,17 @@ class Journal:
             window_end=end,
             domain_version=policy.domain_version,
             profile=policy.profile,
-            mechanism="discrete_laplace",
+            mechanism=table.mechanism,
             noise_scale=table.noise_scale,
             sensitivity_l1=table.cells,
             milli_epsilon=table.milli_epsilon,
-            e90=e90(table.noise_scale),
+            micro_rho=table.micro_rho,
+            e90=e90(table.noise),
             own_week_days=policy.own_week_days,
             own_weeks_per_year=policy.own_weeks_per_year,
-            sources_connected=sources_connected,
+            sources_connected=coverage.connected,
+            sources_heard=coverage.heard,
+            manifest=json.dumps(manifest(policy, table, coverage), separators=(",", ":")),
             cells=cells,
         )
 
@@ -208,6 +409,7 @@ class Journal:
         fresh: Sequence[Contribution],
         added: Sequence[Admitted],
         payload: bytes,
+        now: datetime,
     ) -> None:
         start = _seconds(window_start)
         self._db.executemany(
@@ -221,10 +423,55 @@ class Journal:
             "INSERT OR IGNORE INTO own_week VALUES (?, ?)", {(a.unit, a.own_week) for a in added}
         )
         self._db.execute(
-            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, 0)",
-            (table.name, start, table.milli_epsilon, table.cells, table.noise_scale, payload),
+            "INSERT OR IGNORE INTO domain VALUES (?, ?, ?)",
+            (table.name, self._policy.domain_version, fingerprint(self._policy.domain(table))),
         )
+        self._db.execute(
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            (
+                *(table.name, start, table.mechanism, table.loss, table.cells, table.noise_scale),
+                *(payload, _seconds(now)),
+            ),
+        )
+
+    def _insert(self, event: Release, payload: bytes) -> None:
+        cells = [(c.indicator, c.sector, c.region) for c in event.cells]
+        self._db.execute(
+            "INSERT OR IGNORE INTO domain VALUES (?, ?, ?)",
+            (event.table, event.domain_version, fingerprint(cells)),
+        )
+        self._db.execute(
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            (
+                *(event.table, _seconds(event.window_start), event.mechanism),
+                *(event.milli_epsilon or event.micro_rho, event.sensitivity_l1, event.noise_scale),
+                *(payload, _seconds(event.window_end)),
+            ),
+        )
+
+
+def _upgrade(db: Database) -> None:
+    """Bring a journal of version 0.1.0 to this layout, in the transaction at hand."""
+    columns = {name for _, name, *_ in db.all("PRAGMA table_info(release)")}
+    if columns and "mechanism" not in columns:
+        db.execute("ALTER TABLE release RENAME TO release_before")
+        db.execute(_DDL.split(";\n")[0])
+        db.execute(
+            "INSERT INTO release SELECT name, window_start, 'discrete_laplace', milli_epsilon, sensitivity,"
+            " noise_scale, payload, 0, published FROM release_before"
+        )
+        db.execute("DROP TABLE release_before")
+
+
+def _take_over_beginning(db: Database) -> None:
+    if db.one("SELECT 1 FROM sqlite_master WHERE name = 'beginning'"):
+        db.execute("UPDATE node SET beginning = (SELECT at FROM beginning)")
+        db.execute("DROP TABLE beginning")
 
 
 def _seconds(at: datetime) -> int:
     return int(at.timestamp())
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -2,14 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from connectors.clickhouse import ClickHouse
 from connectors.kafka import Message, Sender
 from schemas import topics
-from streams.journal import Journal
-from streams.steps.admit import Contribution
+from streams.journal import Journal, ReleaseRefused
+from streams.landed import Landed
+from streams.steps.explain import Coverage
 from streams.steps.policy import Policy, Table
 from streams.steps.windows import due, window_of
 
@@ -23,14 +23,35 @@ class Releaser:
     """Releases what is due. Use from one thread."""
 
     def __init__(
-        self, journal: Journal, db: ClickHouse, sender: Sender, policy: Policy, sources: Callable[[], int]
+        self,
+        journal: Journal,
+        landed: Landed,
+        outside: Callable[[], Mapping[str, datetime]],
+        sender: Sender,
+        policy: Policy,
+        coverage: Callable[[datetime, datetime], Coverage],
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """Put it together; ``sources`` tells how many sources are configured."""
-        self._journal, self._db, self._sender, self._policy = journal, db, sender, policy
-        self._sources = sources
+        """Put it together.
+
+        Args:
+            journal: where each window is written once.
+            landed: what landed in the sealed zone between two hours.
+            outside: per table, the start of the newest window that readers have.
+            sender: the way to Kafka.
+            policy: what is promised.
+            coverage: which sources were heard between two instants.
+            clock: tells when a window was committed; without it, the time given to ``release_due``.
+        """
+        self._journal, self._landed, self._outside = journal, landed, outside
+        self._sender, self._policy, self._coverage, self._clock = sender, policy, coverage, clock
 
     def release_due(self, now: datetime) -> int:
-        """Release and publish every window due by ``now``, oldest first; returns how many were released."""
+        """Release every window due by ``now``, oldest first; returns how many were released.
+
+        Raises:
+            ReleaseRefused: a release would break the promise; the message says what to mend.
+        """
         beginning = self._journal.beginning(now)
         windows = sorted(
             (start, table.window_hours, table.name, table)
@@ -39,21 +60,26 @@ class Releaser:
                 self._next(table, beginning), now, table.window_hours, self._policy.close_offset_seconds
             )
         )
+        self._journal.check(now, self._outside() if windows else {})
         if windows:
+            landed = self._landed(max(windows[0][0] - _HORIZON, window_of(beginning, 1)), now)
             # A journal that begins anew must not count again what a lost one may have counted.
-            first = max(windows[0][0] - _HORIZON, window_of(beginning, 1))
-            landed = self._landed(first, now)
-            for start, hours, _, table in windows:
+            floors = {
+                table.name: window_of(self._journal.counts_from(table, now), 1)
+                for table in self._policy.tables
+            }
+            for start, hours, name, table in windows:
                 end = start + timedelta(hours=hours)
-                before = [c for hour, c in landed if end - _HORIZON <= hour < end]
-                self._journal.release(table, start, end, before, self._sources())
-            self.publish()
+                since = max(end - _HORIZON, floors[name])
+                before = [c for hour, c in landed if since <= hour < end]
+                committed = self._clock() if self._clock else now
+                self._journal.release(table, start, end, before, self._coverage(start, end), committed)
         return len(windows)
 
-    def publish(self) -> None:
-        """Send committed releases that the broker has not acknowledged; the same bytes every time."""
+    def publish(self, now: datetime) -> None:
+        """Send committed releases whose instant has come and that the broker has not acknowledged."""
         hours = {table.name: table.window_hours for table in self._policy.tables}
-        while releases := self._journal.unpublished():
+        while releases := self._journal.unpublished(now):
             self._sender.send(
                 Message(
                     topics.RELEASES.name, f"{name}/{start}".encode(), payload, _end(start, hours.get(name))
@@ -67,27 +93,6 @@ class Releaser:
         if last is None:
             return window_of(beginning, table.window_hours)
         return last + timedelta(hours=table.window_hours)
-
-    def _landed(self, first: datetime, now: datetime) -> list[tuple[datetime, Contribution]]:
-        rows = self._db.query(
-            "SELECT landed_hour, contribution_id, report_token, revision, op, unit, sector, region, indicators,"
-            # A worker whose newest word is no is not counted by an earlier yes.
-            " minor_involved FROM (SELECT *, argMax(countable, revision) OVER (PARTITION BY report_token) AS agreed"
-            " FROM sealed.contributions FINAL"
-            " WHERE landed_hour >= {start:DateTime('UTC')} AND landed_hour < {end:DateTime('UTC')})"
-            " WHERE countable AND agreed",
-            start=first,
-            end=now,
-        )
-        return [
-            (
-                hour if hour.tzinfo else hour.replace(tzinfo=UTC),
-                Contribution(
-                    i.bytes, token.bytes, revision, op, unit, sector, region, tuple(indicators), minor
-                ),
-            )
-            for hour, i, token, revision, op, unit, sector, region, indicators, minor in rows
-        ]
 
 
 def _end(start: int, hours: int | None) -> datetime:
@@ -106,20 +111,31 @@ class ReleaseClock(threading.Thread):
         self.wake = threading.Event()
         self.ticked = threading.Condition()
         self.reached: datetime | None = None
+        self.refused = ""
 
     def run(self) -> None:
-        """Tick until stopped; an error of the machinery is waited out, and what was missed is released then."""
+        """Tick until stopped; an error of the machinery is waited out, and what was missed is released then.
+
+        A refusal is not an error of the machinery: it is said once, and the node is not well until it is mended.
+        """
         releaser = None
         while not self._stopping.is_set():
             now = self._now()
             try:
                 releaser = releaser or self._make()
                 releaser.release_due(now)
-                releaser.publish()
+                releaser.publish(self._now())
+            except ReleaseRefused as why:
+                if self.refused != f"{why}":
+                    _log.error("nothing is released: %s", f"{why}")
+                self.refused = f"{why}"
+                self._stopping.wait(1)
+                continue
             except Exception as error:
                 _log.warning("no release yet: %s", type(error).__name__)
                 self._stopping.wait(1)
                 continue
+            self.refused = ""
             with self.ticked:
                 self.reached = now
                 self.ticked.notify_all()

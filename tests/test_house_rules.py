@@ -119,9 +119,10 @@ def test_randomness_comes_from_opendp_in_the_release_and_from_nothing_else_in_st
         "streams/demo.py",
         "streams/app.py",
         "streams/bench/deidentify.py",
+        "streams/bench/release.py",
         "streams/recognizers/context/refill.py",
         "streams/recognizers/context/train.py",
-    }  # the first two are synthetic, the last three measure and train
+    }  # the first two are synthetic, the others measure and train
     # The composition root hands the agents a way to shuffle messages, which no seed can foretell.
     assert {n for n in imported(TREES["streams/app.py"]) if n.startswith("random")} == {"random.SystemRandom"}
     assert [n for n, tree in TREES.items() if "opendp.prelude" in imported(tree)] == ["streams/steps/draw.py"]

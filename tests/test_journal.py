@@ -22,6 +22,7 @@ from schemas.registry import FolderRegistry
 from schemas.tokens import Tokens
 from streams.journal import Journal
 from streams.steps.admit import Contribution
+from streams.steps.explain import Coverage
 from streams.steps.policy import parse
 
 POLICY = parse(tomllib.loads((files("streams") / "privacy.toml").read_text(encoding="utf-8")), "strict", "TH")
@@ -29,7 +30,9 @@ HOURLY, SECTORS, REGIONS = POLICY.tables
 CODEC, TOKENS = Codec(FolderRegistry()), Tokens(b"k" * 32)
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
-POINTS = ("before begin", "after draw", "before commit", "after commit", "after publish")
+LATER = MONDAY + 500 * DAY
+POINTS = ("before begin", "after draw", "before commit", "after commit", "after publish", "after mark")
+NEVER = "never"
 
 
 def a_report(unit: str, indicator: str = "AOV", sector: str = "C", name: str = "") -> Contribution:
@@ -58,9 +61,12 @@ def exact(tmp_path, monkeypatch):
     return open_journal(tmp_path)
 
 
-def release(journal: Journal, contributions, day: int = 0, table=SECTORS) -> bytes:
+def release(journal: Journal, contributions, day: int = 0, table=SECTORS, now=None) -> bytes:
     start = MONDAY + day * DAY
-    return journal.release(table, start, start + timedelta(hours=table.window_hours), contributions, 3)
+    now = now or LATER
+    return journal.release(
+        table, start, start + timedelta(hours=table.window_hours), contributions, Coverage(3, 2), now
+    )
 
 
 def total(payload: bytes) -> int:
@@ -77,18 +83,14 @@ def test_a_window_released_twice_has_the_bytes_it_had_though_the_counts_have_cha
     assert release(journal, reports(50)) == release(journal, []) == first
     assert release(open_journal(tmp_path), reports(7)) == first
     assert len(rows(tmp_path, "release")) == 1
-    assert journal.windows() == {"sector_indicator": (1, 500)}
+    assert journal.windows() == {"sector_indicator": (1, MONDAY)}
 
 
 def test_windows_and_tables_are_released_each_on_its_own(journal):
     # Equal noise in two vectors of 264 cells: below 1e-200.
     payloads = {release(journal, [], day, table) for day in range(2) for table in POLICY.tables}
     assert len(payloads) == 6
-    assert journal.windows() == {
-        "national_indicator": (2, 250),
-        "sector_indicator": (2, 500),
-        "region_indicator": (2, 500),
-    }
+    assert journal.windows() == {table.name: (2, MONDAY + DAY) for table in POLICY.tables}
 
 
 def test_the_release_says_what_it_promises(journal):
@@ -156,9 +158,19 @@ def test_a_workplace_is_counted_in_twelve_own_weeks_of_a_year_over_all_tables(ex
     assert max(sum(w // 52 == year for w in weeks) for year in {w // 52 for w in weeks}) == 12
 
 
-def test_the_database_itself_refuses_a_debit_that_is_not_the_arithmetic(journal, tmp_path):
+@pytest.mark.parametrize(
+    "row",
+    ["'discrete_laplace', 499, 2, 4", "'discrete_gaussian', 39999, 2, 5", "'none', 500, 2, 4"],
+)
+def test_the_database_itself_refuses_a_debit_that_is_not_the_arithmetic(journal, tmp_path, row):
     with sqlite3.connect(tmp_path / "journal.db") as db, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-        db.execute("INSERT INTO release VALUES ('t', 0, 499, 2, 4, x'00', 0)")
+        db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0)")
+
+
+@pytest.mark.parametrize("row", ["'discrete_laplace', 500, 2, 4", "'discrete_gaussian', 40000, 2, 5"])
+def test_the_database_takes_a_debit_that_is(journal, tmp_path, row):
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0)")
 
 
 def test_a_table_that_promises_too_little_releases_nothing(journal, tmp_path):
@@ -235,6 +247,8 @@ def _one_life(folder: Path, count: int, point: str) -> None:
     if point == "after publish":
         _die()
     journal.published(waiting)
+    if point == "after mark":
+        _die()
 
 
 def _in_a_process(act, *arguments: object) -> int:
@@ -246,17 +260,17 @@ def _in_a_process(act, *arguments: object) -> int:
 
 
 def _crash_matrix(folder: Path) -> None:
-    for number, points in enumerate(product(POINTS, POINTS)):
+    for number, points in enumerate(product((*POINTS, NEVER), repeat=2)):
         home = folder / str(number)
         home.mkdir()
-        for life, point in enumerate((*points, "never", "never")):
+        for life, point in enumerate((*points, NEVER, NEVER)):
             child = _in_a_process(_one_life, home, 1 + 10 * life, point)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             assert status in ((0, 9) if point in POINTS else (0,)), (points, status)
         published = sorted(set((home / "broker").read_text().split()))
         released = rows(home, "release")
-        again = {payload.hex() for *_, payload, _ in released}
-        loss = sum(row[2] for row in released)
+        again = {row[6].hex() for row in released}
+        loss = sum(row[3] for row in released)
         print(
             json.dumps(
                 {

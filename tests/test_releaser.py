@@ -3,6 +3,7 @@
 import threading
 import tomllib
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from uuid import uuid4
 
@@ -13,7 +14,10 @@ from connectors.kafka import Message
 from schemas import topics
 from schemas.events import Release
 from streams.journal import Journal
+from streams.landed import landed
 from streams.releaser import ReleaseClock, Releaser
+from streams.restore import newest
+from streams.steps.explain import Coverage
 from streams.steps.policy import parse
 
 POLICY = parse(tomllib.loads((files("streams") / "privacy.toml").read_text(encoding="utf-8")), "strict", "TH")
@@ -22,6 +26,16 @@ HOURLY, SECTORS, REGIONS = POLICY.tables
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OFFSET = timedelta(seconds=POLICY.close_offset_seconds)
+WAIT = timedelta(seconds=POLICY.publish_offset_seconds) - OFFSET
+
+
+class AtOnce(Releaser):
+    """Publishes what it has released as soon as it may: half a minute later."""
+
+    def release_due(self, now):
+        released = super().release_due(now)
+        self.publish(now + WAIT)
+        return released
 
 
 class Wire:
@@ -41,7 +55,8 @@ class Wire:
 
 @pytest.fixture
 def db(clickhouse):
-    clickhouse.command("TRUNCATE TABLE sealed.contributions")
+    for table in ("sealed.contributions", "released.cells", "released.releases"):
+        clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
 
 
@@ -50,11 +65,17 @@ def wire():
     return Wire()
 
 
+def a_releaser(journal, db, wire, kind=AtOnce):
+    return kind(
+        journal, partial(landed, db), partial(newest, db), wire, POLICY, lambda start, end: Coverage(3, 2)
+    )
+
+
 @pytest.fixture
 def releaser(db, wire, tmp_path, tokens, codec, monkeypatch):
     """A releaser that began on ``MIDNIGHT``; the noise is left out, to see what it counts."""
     monkeypatch.setattr(streams.journal, "draw", lambda counts, **_: list(counts))
-    made = Releaser(Journal(tmp_path / "journal.db", POLICY, tokens, codec), db, wire, POLICY, lambda: 3)
+    made = a_releaser(Journal(tmp_path / "journal.db", POLICY, tokens, codec), db, wire)
     assert made.release_due(MIDNIGHT) == 0
     return made
 
@@ -179,14 +200,14 @@ def test_a_release_the_broker_did_not_take_is_sent_again_byte_for_byte(releaser,
         releaser.release_due(MIDNIGHT + HOUR + OFFSET)
     wire.down = False
     land(db, MIDNIGHT)
-    releaser.publish()
+    releaser.publish(MIDNIGHT + DAY)
     assert released(wire, codec) == [(MIDNIGHT, 0)]
-    releaser.publish()
+    releaser.publish(MIDNIGHT + DAY)
     assert len(wire.sent) == 1
 
 
 def test_a_node_that_begins_within_a_window_releases_it_at_its_end(db, wire, tmp_path, tokens, codec):
-    begun = Releaser(Journal(tmp_path / "j.db", POLICY, tokens, codec), db, wire, POLICY, lambda: 0)
+    begun = a_releaser(Journal(tmp_path / "j.db", POLICY, tokens, codec), db, wire)
     begun.release_due(MIDNIGHT + timedelta(minutes=59))
     assert begun.release_due(MIDNIGHT + HOUR + OFFSET) == 1
     assert [codec.decode(Release, m.value).window_start for m in wire.sent] == [MIDNIGHT]
@@ -194,7 +215,7 @@ def test_a_node_that_begins_within_a_window_releases_it_at_its_end(db, wire, tmp
 
 def test_the_release_clock_waits_errors_out_and_catches_up(releaser, wire):
     wire.down = True
-    clock = ReleaseClock(lambda: releaser, lambda: MIDNIGHT + 2 * HOUR + OFFSET)
+    clock = ReleaseClock(lambda: releaser, lambda: MIDNIGHT + 2 * HOUR + OFFSET + WAIT)
     clock.start()
     assert wire.failed.wait(10)
     wire.down = False

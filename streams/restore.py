@@ -1,0 +1,63 @@
+"""Restore: what readers have of our releases, and how a lost journal gets it back."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.clickhouse import ClickHouse
+from schemas.codec import Codec, Undecodable
+from schemas.events import Cell, Release
+
+
+def newest(db: ClickHouse) -> dict[str, datetime]:
+    """Return, per table, the start of the newest window that ClickHouse has."""
+    rows = db.query("SELECT table, max(window_start) FROM released.releases GROUP BY table")
+    return {table: _utc(start) for table, start in rows}
+
+
+def newest_of(payloads: Iterable[bytes], codec: Codec) -> dict[str, datetime]:
+    """Return, per table, the start of the newest window among published bytes.
+
+    What is no release is left out: whoever wrote it on the topic, it was not us.
+    """
+    found: dict[str, datetime] = {}
+    for payload in payloads:
+        try:
+            event = codec.decode(Release, payload)
+        except Undecodable:
+            continue
+        found[event.table] = max(event.window_start, found.get(event.table, event.window_start))
+    return found
+
+
+def lacks(db: ClickHouse, windows: Mapping[str, tuple[int, datetime]]) -> bool:
+    """Tell whether ClickHouse has fewer windows than the journal has released."""
+    rows = db.query("SELECT table, uniqExact(window_start) FROM released.releases GROUP BY table")
+    there = dict(rows)
+    return any(there.get(table, 0) < count for table, (count, _) in windows.items())
+
+
+def stored(db: ClickHouse, codec: Codec) -> Iterator[bytes]:
+    """Yield every release as ClickHouse has it, encoded again: for a broker that keeps nothing."""
+    names = [f.name for f in fields(Release) if f.name != "cells"]
+    for row in db.named(f"SELECT {', '.join(names)} FROM released.releases FINAL ORDER BY window_start"):  # noqa: S608
+        cells = db.query(
+            "SELECT indicator, sector, region, value FROM released.cells FINAL"
+            " WHERE table = {table:String} AND window_start = {start:DateTime('UTC')}",
+            table=row["table"],
+            start=row["window_start"],
+        )
+        yield codec.encode(_release(row, cells))
+
+
+def _release(row: Mapping[str, Any], cells: Iterable[tuple[str, str, str, int]]) -> Release:
+    times = {name: _utc(row[name]) for name in ("window_start", "window_end")}
+    return Release(
+        **{**row, **times},
+        cells=tuple(Cell(indicator=i, sector=s, region=r, value=v) for i, s, r, v in cells),
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

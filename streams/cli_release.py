@@ -112,7 +112,9 @@ def release_restore() -> None:
     journal = here.journal()
     try:
         found = journal.restore(
-            values(here.bootstrap, topics.RELEASES) if here.bootstrap else stored(here.db, here.codec)
+            values(here.bootstrap, topics.RELEASES)
+            if here.bootstrap
+            else stored(here.db, here.codec, here.policy)
         )
         if here.bootstrap and lacks(here.db, journal.windows()):
             journal.publish_again()

@@ -2,7 +2,7 @@
 
 Admission, noise, ledger and release are one SQLite transaction with full sync; noise that was not committed
 never left the process. Only committed bytes are published, as often as need be: ClickHouse and Kafka hold
-copies. Nothing is pruned that is younger than a year, so that a redelivered event is never counted again.
+copies. Releases are kept for ever; who was counted is forgotten as soon as nothing can depend on it.
 
 What would break the promise is refused, and nothing is released until it is mended: another node's journal, a
 clock that went back, a domain that changed under its version, a journal that is older than what it released.
@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS renamed (
 ) WITHOUT ROWID;
 """
 _UNDER_WAY = timedelta(days=40)  # sealed contributions live 30 days, and reach ClickHouse within 8
+_MAY_COME_AGAIN = timedelta(days=90)  # topics keep an event 30 days, the sealed zone 30 more
 
 
 class ReleaseRefused(Exception):
@@ -185,6 +186,8 @@ class Journal:
             )
             payload = self._codec.encode(self._event(table, window_start, window_end, cells, coverage))
             self._write(table, window_start, fresh, added, payload, now)
+            if table.window_hours == 24:
+                self._forget(table, window_start)
         return payload
 
     def unpublished(self, now: datetime | None = None, limit: int = 200) -> list[tuple[str, int, bytes]]:
@@ -250,8 +253,8 @@ class Journal:
                 since = _seconds(min(event.window_start for event in lost if event.table == name))
                 until = _seconds(max(event.window_end for event in lost if event.table == name))
                 self._db.execute("INSERT INTO lost VALUES (?, ?, ?)", (name, since, until))
-            # What landed after the last of them has been counted by nobody, and counts now.
-            self._db.execute("UPDATE node SET beginning = coalesce(beginning, (SELECT min(until) FROM lost))")
+                # What landed after the last of them has been counted by nobody, and counts now.
+                self._db.execute("UPDATE node SET beginning = min(coalesce(beginning, ?1), ?1)", (until,))
         return len(lost)
 
     def rotate(self, names: Mapping[str, str], new: Tokens, now: datetime) -> None:
@@ -433,6 +436,17 @@ class Journal:
                 *(payload, _seconds(now)),
             ),
         )
+
+    def _forget(self, table: Table, window_start: datetime) -> None:
+        """Remove what no later window can depend on: counted events, cells of past own weeks, past years."""
+        policy, today = self._policy, day_number(window_start)
+        self._db.execute(
+            "DELETE FROM considered WHERE window_start < ?", (_seconds(window_start - _MAY_COME_AGAIN),)
+        )
+        # Own weeks are numbered alike for every unit, but for one.
+        week = today // policy.own_week_days
+        self._db.execute("DELETE FROM admitted WHERE own_week < ?", (week - 1,))
+        self._db.execute("DELETE FROM own_week WHERE own_week < ?", (self._year(week)[0],))
 
     def _insert(self, event: Release, payload: bytes) -> None:
         cells = [(c.indicator, c.sector, c.region) for c in event.cells]

@@ -44,6 +44,7 @@ class Releaser:
             clock: tells when a window was committed; without it, the time given to ``release_due``.
         """
         self._journal, self._landed, self._outside = journal, landed, outside
+        self._compared = False  # the journal with what readers have: at the start, and before every release
         self._sender, self._policy, self._coverage, self._clock = sender, policy, coverage, clock
 
     def release_due(self, now: datetime) -> int:
@@ -60,7 +61,10 @@ class Releaser:
                 self._next(table, beginning), now, table.window_hours, self._policy.close_offset_seconds
             )
         )
-        self._journal.check(now, self._outside() if windows else {})
+        if windows or not self._compared:
+            self._journal.check(now, self._outside())
+            self._compared = True
+        self._journal.check(now, {})
         if windows:
             landed = self._landed(max(windows[0][0] - _HORIZON, window_of(beginning, 1)), now)
             # A journal that begins anew must not count again what a lost one may have counted.

@@ -8,6 +8,7 @@ from typing import Any
 from connectors.clickhouse import ClickHouse
 from schemas.codec import Codec, Undecodable
 from schemas.events import Cell, Release
+from streams.steps.policy import Policy
 
 
 def newest(db: ClickHouse) -> dict[str, datetime]:
@@ -38,8 +39,12 @@ def lacks(db: ClickHouse, windows: Mapping[str, tuple[int, datetime]]) -> bool:
     return any(there.get(table, 0) < count for table, (count, _) in windows.items())
 
 
-def stored(db: ClickHouse, codec: Codec) -> Iterator[bytes]:
-    """Yield every release as ClickHouse has it, encoded again: for a broker that keeps nothing."""
+def stored(db: ClickHouse, codec: Codec, policy: Policy) -> Iterator[bytes]:
+    """Yield every release as ClickHouse has it, encoded again: for a broker that keeps nothing.
+
+    In the order of the domain they are the bytes they were; of a domain that is no more, the order is lost.
+    """
+    order = {t.name: {cell: n for n, cell in enumerate(policy.domain(t))} for t in policy.tables}
     names = [f.name for f in fields(Release) if f.name != "cells"]
     for row in db.named(f"SELECT {', '.join(names)} FROM released.releases FINAL ORDER BY window_start"):  # noqa: S608
         cells = db.query(
@@ -48,7 +53,8 @@ def stored(db: ClickHouse, codec: Codec) -> Iterator[bytes]:
             table=row["table"],
             start=row["window_start"],
         )
-        yield codec.encode(_release(row, cells))
+        places = order.get(row["table"], {})
+        yield codec.encode(_release(row, sorted(cells, key=lambda c: (places.get(c[:3], 0), c[:3]))))
 
 
 def _release(row: Mapping[str, Any], cells: Iterable[tuple[str, str, str, int]]) -> Release:

@@ -143,7 +143,7 @@ def manifest(policy: Policy, table: Table, coverage: Coverage) -> dict[str, Any]
 
 def fingerprint(domain: Sequence[tuple[str, ...]]) -> str:
     """Return a SHA-256 of a domain, by which a change of it is seen."""
-    return hashlib.sha256("\n".join("\t".join(cell) for cell in domain).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted("\t".join(cell) for cell in domain)).encode()).hexdigest()
 
 
 def budget(policy: Policy, released: dict[str, tuple[int, datetime]], now: datetime) -> list[dict[str, Any]]:

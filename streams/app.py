@@ -58,7 +58,7 @@ from streams.settler import Settler
 from streams.steps.deidentify import Deidentifier, ReadAll
 from streams.steps.explain import Coverage
 from streams.steps.known import BadGazetteer
-from streams.steps.policy import Policy, parse
+from streams.steps.policy import Policy, UnsafePolicy, parse
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Refused
 from streams.steps.register import BadRegister, Register
@@ -81,7 +81,11 @@ def read_policy(stream: StreamSettings) -> Policy:
         UnsafePolicy: the file promises what cannot be kept.
     """
     path = stream.privacy_file or files("streams") / "privacy.toml"
-    return parse(tomllib.loads(path.read_text(encoding="utf-8")), stream.profile, stream.country)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: no TOML, or no UTF-8; its text says where
+        raise UnsafePolicy(f"{path.name} cannot be read: {error}") from None
+    return parse(document, stream.profile, stream.country)
 
 
 @dataclass

@@ -242,7 +242,7 @@ def _table(name: str, table: Any, noise: Any) -> Table:
     scale = _count(f"{name}.noise_scale", noise["noise_scale"])
     promised = "milli_epsilon" if mechanism == "discrete_laplace" else "micro_rho"
     loss = _count(f"{name}.{promised}", noise[promised])
-    by = tuple(table["by"]) if isinstance(table["by"], list) else ()
+    by = tuple(str(name) for name in table["by"]) if isinstance(table["by"], list) else ()
     if 24 % hours:
         raise UnsafePolicy(
             f"{name}.window_hours: {hours} does not divide a day: a window must lie in one day"

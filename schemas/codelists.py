@@ -72,3 +72,15 @@ def _issue_rows() -> Iterator[dict[str, str]]:
 def provinces(country: str) -> tuple[str, ...]:
     """Return the ISO 3166-2 codes of a country's first-level subdivisions, in list order."""
     return tuple(code for code in codes("iso3166_2_selected") if code.startswith(f"{country}-"))
+
+
+@cache
+def larger_regions() -> dict[str, tuple[str, str]]:
+    """Return ``{province: (code of its larger region, label of that)}``.
+
+    Official groupings: Thailand's six regions of the National Geographical Committee, the six socio-economic regions of
+    Viet Nam, the three of Laos, the island groups and divisions that ISO 3166-2 gives for Indonesia and Bangladesh.
+    ISO has no codes for most of them, so the codes are our own. Other countries have none.
+    """
+    lines = (_CODES / "regions.csv").read_text(encoding="utf-8").splitlines()
+    return {row["province"]: (row["region"], row["label"]) for row in csv.DictReader(lines)}

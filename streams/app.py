@@ -398,9 +398,11 @@ async def _web(run: Running) -> AsyncIterator[None]:
             run.forwarder.wake.set()
         return accepted
 
+    beats = node.heartbeats()
     app = build(
         WebParts(
             accept=GroupCommit(accept).accept,
+            beat=lambda source: beats.beat(source.name, node.now()),
             sources=lambda: sources.connected(node.home),
             db=node.db,
             now=node.now,

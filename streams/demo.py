@@ -103,6 +103,9 @@ async def play(
     async with aiohttp.ClientSession(run.url) as client:
         for day in range(season.days):
             midnight = season.start + timedelta(days=day)
+            clock.at = max(clock.at, midnight + timedelta(minutes=30))
+            for token in tokens.values():
+                await client.post("/v1/heartbeat", headers={"Authorization": f"Bearer {token}"})
             today = [d for d in season.deliveries if midnight <= d.at < midnight + timedelta(days=1)]
             for hour, group in groupby(today, key=lambda d: d.at.replace(minute=0, second=0, microsecond=0)):
                 clock.at = hour + timedelta(minutes=30)

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.released import Finest, View
 from connectors.web import charts
 from connectors.web.charts import cell_chart
 from connectors.web.pages import (
@@ -30,9 +31,11 @@ from connectors.web.pages import (
     AlertView,
     Board,
     LatestRow,
+    Numbers,
     Point,
     render_alert,
     render_board,
+    render_numbers,
 )
 
 DAY = timedelta(days=1)
@@ -79,12 +82,45 @@ BOARD = Board(
     stream_ok=True,
 )
 EMPTY = Board(NOON, (), (), None, (), None, True)
+LAST = date(2026, 11, 20)
+
+
+def a_view(rank: int, sector: str, region: str, days: int, value: int | None, why: str = "") -> View:
+    noise = (None, None, None) if value is None else (9, 31.8, 1)
+    first = LAST - (days - 1) * DAY
+    return View(rank, "WOW", sector, region, first, LAST, days, value, *noise, not why, why, rank == 4)
+
+
+NO_TABLE = "no table has sector by province"
+FOUND = Finest(
+    "WOW",
+    "F",
+    "TH-74",
+    LAST,
+    7,
+    (
+        a_view(1, "F", "TH-74", 7, None, NO_TABLE),
+        a_view(2, "F", "TH-74", 28, None, NO_TABLE),
+        a_view(3, "ALL", "TH-74", 7, -8, "e90 9 is more than half of -8"),
+        a_view(4, "ALL", "TH-74", 28, 31),
+        a_view(5, "F", "ALL", 7, 140),
+        a_view(6, "F", "ALL", 28, None, "not released for the whole period"),
+    ),
+)
+NOTHING = replace(FOUND, views=FOUND.views[:3])
+NUMBERS = Numbers(LAST, ("TH-74", "MM-06"), FOUND, None)
 EVERY_PAGE: dict[str, Callable[[], str]] = {
     "board": lambda: render_board(BOARD),
     "calm": lambda: render_board(replace(BOARD, open_alerts=())),
     "empty": lambda: render_board(EMPTY),
     "alert": lambda: render_alert(ALERT),
     "closed": lambda: render_alert(ENDED),
+    "alert and number": lambda: render_alert(ALERT, FOUND),
+    "form": lambda: render_numbers(replace(NUMBERS, found=None)),
+    "numbers": lambda: render_numbers(NUMBERS),
+    "nothing usable": lambda: render_numbers(replace(NUMBERS, found=NOTHING)),
+    "problem": lambda: render_numbers(replace(NUMBERS, found=None, problem="days: a whole number")),
+    "no numbers": lambda: render_numbers(Numbers(None, (), None, None)),
 }
 
 
@@ -139,7 +175,7 @@ def test_an_alert_id_with_odd_characters_is_still_one_path_segment() -> None:
 def test_no_number_is_ever_written_as_negative() -> None:
     alert = replace(ALERT, value=-4, baseline=-0.7)
     below = render_board(replace(BOARD, open_alerts=(alert,)))
-    for html in (page("board"), page("alert"), below):
+    for html in (page("board"), page("alert"), page("numbers"), below):
         assert "about 0" in words(html)
         assert not re.search(r"(?<![\w/-])[-−–]\s?\d", words(html))
         assert not re.search(r"<text[^>]*>[-−]", html), "nor on the axis of a chart"
@@ -202,6 +238,52 @@ def test_every_page_states_the_promise(name: str) -> None:
         assert promise in seen
 
 
+def test_an_answer_is_said_in_words_and_every_closed_view_has_its_reason() -> None:
+    seen = words(page("numbers"))
+    assert (
+        "31 reporting workplaces, give or take 9 All sectors, Samut Sakhon, 28 days to 20 November 2026"
+        in seen
+    )
+    assert "at least 22 and at most 40. Every finer view is closed." in seen
+    table = " ".join(rows(page("numbers"), "views"))
+    assert table == (
+        "Place and period Number"
+        " Construction, Samut Sakhon closed: no table has sector by province"
+        " All sectors, Samut Sakhon 7 days about 0 ± 9 closed: too small to say 28 days 31 ± 9 the answer"
+        " Construction, whole country 7 days 140 ± 9 usable 28 days closed: not released for the whole period"
+    )
+
+
+def test_where_nothing_is_usable_the_page_says_so_and_does_not_say_zero() -> None:
+    seen = words(page("nothing usable"))
+    assert "Too small to say" in seen and "no proof of zero" in seen and "the answer" not in seen
+
+
+def test_the_form_keeps_what_was_asked_and_offers_what_is_released() -> None:
+    html = page("numbers")
+    chosen = re.findall(r'<option value="([^"]*)" selected>', html)
+    assert chosen == ["WOW", "TH-74", "F", "7"]
+    assert 'value="2026-11-20" max="2026-11-20"' in html
+    assert '<optgroup label="Central Thailand">' in html and 'value="TH-CENTRAL"' in html
+    assert 'value="MM-06"' in html and 'value="TH-10"' not in html
+    assert re.findall(r'<option value="([^"]*)" selected>', page("form")) == ["ALL", "ALL", "ALL", "7"]
+
+
+def test_a_question_can_be_passed_on_as_an_address() -> None:
+    asked = "indicator=WOW&amp;sector=F&amp;region=TH-74&amp;until=2026-11-20&amp;days=7"
+    assert f'href="/api/v1/finest?{asked}"' in page("numbers")
+    assert f'href="/numbers?{asked}"' in page("alert and number")
+
+
+def test_a_problem_with_the_question_is_said_beside_the_form_and_escaped() -> None:
+    html = render_numbers(replace(NUMBERS, found=None, problem="<b>days</b>"))
+    assert "&lt;b&gt;days&lt;/b&gt;" in html and "<form" in html
+
+
+def test_before_the_first_release_there_is_nothing_to_ask() -> None:
+    assert "Nothing has been released yet" in words(page("no numbers")) and "<form" not in page("no numbers")
+
+
 # The document
 
 
@@ -220,6 +302,8 @@ def test_no_static_file_asks_another_host_for_anything(file: Path) -> None:
 def test_every_page_keeps_to_the_strict_policy(name: str) -> None:
     html = page(name)
     assert "unsafe" not in CSP
+    assert "form-action 'self'" in CSP
+    assert not re.search(r"<form[^>]*action=\"(?!/numbers\")", html)
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", html)
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.S)
     assert scripts == [(' type="module" src="/static/live.js"', "")]

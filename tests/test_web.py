@@ -37,8 +37,10 @@ class Site:
         self.token = sources.add(home, "hotline", "canonical")
         self.health: dict[str, bool] = {"door": True, "stream": True}
         self.stopping: Callable[[], bool] = lambda: True
+        self.beats: list[str] = []
         parts = WebParts(
             accept=GroupCommit(door.accept).accept,
+            beat=lambda source: self.beats.append(source.name),
             sources=lambda: sources.connected(home),
             db=db,
             now=lambda: NOON,
@@ -149,6 +151,17 @@ def test_a_sender_nobody_knows_gets_401_and_no_detail(header: dict[str, str], si
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_heartbeat_is_noted_for_its_source_and_for_nobody_else(site: Site) -> None:
+    def beat(token: str) -> Any:
+        return site.client.post("/v1/heartbeat", headers={"Authorization": f"Bearer {token}"})
+
+    assert beat(site.token).status_code == 204
+    refused = beat("another")
+    assert (refused.status_code, refused.json()) == (401, {"error": "unauthorised"})
+    site.post()  # a report is no heartbeat: who sent one depends on workplaces
+    assert site.beats == ["hotline"]
+
+
 def test_a_token_of_a_source_that_is_gone_gets_401(site: Site, tmp_path: Path) -> None:
     (tmp_path / "sources" / "hotline.toml").unlink()
     assert site.post().status_code == 401
@@ -198,6 +211,12 @@ def test_one_bad_report_does_not_fail_its_neighbours_in_a_group() -> None:
 
 
 PAGES = ["/", "/healthz", "/metrics", "/api/v1/alerts", "/api/v1/releases", "/nowhere", "/static/chorus.css"]
+PAGES += [
+    "/numbers",
+    "/numbers?indicator=CANARY",
+    "/api/v1/finest",
+    "/api/v1/finest?indicator=RID&region=CANARY",
+]
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/api/v1/alerts/stream", "/alerts/none"])
@@ -354,3 +373,129 @@ def test_the_stream_tells_when_an_alert_changes(site: Site, clickhouse: ClickHou
 
     site.stopping = stopping
     assert site.get("/api/v1/alerts/stream").text.count('"state": "CLOSED"') == 1
+
+
+# Numbers
+
+
+def add_days(db: ClickHouse, days: int = 28, daily: int = 5) -> None:
+    """Release whole days of a small public domain, each with ``daily`` workplaces in Samut Sakhon."""
+    for table, sectors, places in (
+        ("sector_indicator", ["F", "OTHER"], ["ALL"]),
+        ("region_indicator", ["ALL"], ["TH-74", "OTHER"]),
+    ):
+        shared = [
+            {
+                "table": table,
+                "window_start": datetime(2026, 3, 12, tzinfo=UTC) - n * DAY,
+                "window_end": datetime(2026, 3, 13, tzinfo=UTC) - n * DAY,
+                "noise_scale": 4,
+                "e90": 9,
+                "domain_version": 1,
+                "release_id": f"{table}/{n}",
+            }
+            for n in range(days)
+        ]
+        cells = [
+            day | {"indicator": what, "sector": sector, "region": place, "value": (place == "TH-74") * daily}
+            for day in shared
+            for what in ("WOW", "RID", "OTHER")
+            for sector in sectors
+            for place in places
+        ]
+        db.insert("released.cells", cells, uuid4().hex)
+        manifests = [day | {"cells": len(cells) // days} for day in shared]
+        db.insert("released.releases", manifests, uuid4().hex)
+
+
+FINEST = {"indicator": "WOW", "region": "TH-74"}
+
+
+def test_the_finest_usable_view_comes_as_json(site: Site, clickhouse: ClickHouse) -> None:
+    add_days(clickhouse)
+    rows = site.get("/api/v1/finest", params=FINEST).json()
+    assert [row["rank"] for row in rows] == list(range(1, 10))
+    assert [(row["region"], row["days"], row["value"], row["e90"]) for row in rows if row["answer"]] == [
+        ("TH-74", 28, 140, 49)
+    ]
+    assert rows[0] == {
+        "rank": 1,
+        "indicator": "WOW",
+        "sector": "ALL",
+        "region": "TH-74",
+        "first_day": "2026-03-12",
+        "last_day": "2026-03-12",
+        "days": 1,
+        "value": 5,
+        "e90": 9,
+        "variance": pytest.approx(31.834, abs=1e-3),
+        "parts": 1,
+        "usable": False,
+        "why": "e90 9 is more than half of 5",
+        "answer": False,
+    }
+
+
+def test_the_finest_usable_view_comes_as_csv_too(site: Site, clickhouse: ClickHouse) -> None:
+    add_days(clickhouse)
+    asked = {**FINEST, "until": "2026-03-11", "days": "7", "sector": "F", "format": "csv"}
+    rows = list(csv.DictReader(io.StringIO(site.get("/api/v1/finest", params=asked).text)))
+    assert {row["last_day"] for row in rows} == {"2026-03-11"}
+    assert [row["value"] for row in rows if row["why"] == "no table has sector by province"] == [""] * 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "indicator: one of"),
+        ({"indicator": CANARY}, "indicator: one of"),
+        ({"indicator": "WOW", "region": CANARY}, "region: a province"),
+        ({"indicator": "WOW", "sector": CANARY}, "sector: one of"),
+        ({"indicator": "WOW", "until": CANARY}, "until: a day"),
+        ({"indicator": "WOW", "days": CANARY}, "days: a whole number"),
+        ({"indicator": "WOW"}, "until: nothing has been released yet"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_gets_422_and_is_not_repeated(
+    asked: dict[str, str], said: str, site: Site
+) -> None:
+    for path in ("/api/v1/finest", "/numbers"):
+        answer = site.get(path, params=asked)
+        if path == "/numbers" and "indicator" not in asked:
+            assert answer.status_code == 200, "the form alone"
+            continue
+        assert answer.status_code == 422 and CANARY not in answer.text
+    assert site.get("/api/v1/finest", params=asked).json()["error"].startswith(said)
+
+
+def test_the_page_of_numbers_says_the_answer_in_words(site: Site, clickhouse: ClickHouse) -> None:
+    add_days(clickhouse)
+    form = site.get("/numbers").text
+    assert '<form class="ask" action="/numbers" method="get">' in form and 'value="TH-74"' in form
+    page = re.sub(r"<[^>]+>", "", site.get("/numbers", params=FINEST).text)
+    assert "140 reporting workplaces, give or take 49" in page
+    assert "All sectors, Samut Sakhon, 28 days to 12 March 2026" in page
+    assert "at least 91 and at most 189. Every finer view is closed." in page
+    assert "Too small to say" in site.get("/numbers?indicator=DEB").text
+
+
+def test_the_front_page_shows_the_newest_week_or_the_first_days(site: Site, clickhouse: ClickHouse) -> None:
+    add_days(clickhouse, days=3, daily=40)
+    assert "Whole country, 12 March 2026" in site.get("/").text
+    for table in ("released.cells", "released.releases"):
+        clickhouse.command(f"TRUNCATE TABLE {table}")
+    add_days(clickhouse, days=8, daily=40)
+    page = site.get("/").text
+    assert "Whole country, 7 days to 12 March 2026" in page
+    # 40 a day in one table and 0 in the other, of the same noise: 7 times 20.
+    assert re.search(r"Withholding of wages.*?140 <span class=\"pm\">± 25</span>", page, re.DOTALL)
+
+
+def test_an_alert_shows_the_finest_number_of_its_cell(site: Site, clickhouse: ClickHouse) -> None:
+    add_days(clickhouse)
+    add_alert(clickhouse, "a", updated_at=datetime(2026, 3, 13, tzinfo=UTC))
+    page = re.sub(r"<[^>]+>", "", site.get("/alerts/a").text)
+    assert "140 reporting workplaces, give or take 49" in page
+    add_alert(clickhouse, "b", indicator="CANARY")
+    assert "The finest number" not in site.get("/alerts/b").text

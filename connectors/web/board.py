@@ -1,12 +1,12 @@
 """What the page and the API show, read from the ``released`` database and nothing else."""
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from connectors import released
 from connectors.clickhouse import ClickHouse
-from connectors.web.pages import AlertView, Board, LatestRow, Point
+from connectors.web.pages import AlertView, Board, LatestRow, Numbers, Point
 from schemas.codelists import codes
 
 _POINTS = 90
@@ -37,32 +37,66 @@ def board(db: ClickHouse, now: datetime, stream_ok: bool) -> Board:
     """Return everything the front page shows."""
     shown = [view(db, row) for row in alerts(db)[:200]]
     until = db.query("SELECT max(window_end), count() FROM released.releases")[0]
+    title, rows = latest(db)
     return Board(
         generated_at=now,
         open_alerts=tuple(a for a in shown if a.state == "OPEN"),
         closed_alerts=tuple(a for a in shown if a.state == "CLOSED"),
-        latest_title=f"The last {_DAYS} released days, whole country",
-        latest=latest(db),
+        latest_title=title,
+        latest=rows,
         released_until=_utc(until[0]) if until[1] else None,
         stream_ok=stream_ok,
     )
 
 
-def latest(db: ClickHouse) -> tuple[LatestRow, ...]:
-    """Return the national figure of each indicator over the newest days: sums of released cells.
+def latest(db: ClickHouse) -> tuple[str | None, tuple[LatestRow, ...]]:
+    """Return the national total of each indicator over the newest week, or the newest day before there is one."""
+    last = released.newest(db)
+    if last is None:
+        return None, ()
+    labels = released.indicators()
+    for days in (_DAYS, 1):
+        if rows := released.totals(db, last, days):
+            title = f"Whole country, {released.when(last - timedelta(days=days - 1), last)}"
+            return title, tuple(LatestRow(labels.get(r.indicator, r.indicator), r.value, r.e90) for r in rows)
+    return None, ()
 
-    The half-width that holds 90 % of a sum of n independent noises is 1.645 times its standard deviation
-    (central limit theorem; n is 22 sections times the days).
+
+def numbers(db: ClickHouse, asked: Mapping[str, str]) -> Numbers:
+    """Return the page of numbers: the form, and the answer if something was asked."""
+    found, problem = None, None
+    if "indicator" in asked:
+        try:
+            found = finest(db, asked)
+        except released.BadQuestion as error:
+            problem = str(error)
+    return Numbers(released.newest(db), released.provinces(db), found, problem)
+
+
+def finest(db: ClickHouse, asked: Mapping[str, str]) -> released.Finest:
+    """Return the finest usable view of a question as it comes in an address.
+
+    Raises:
+        BadQuestion: a code, a day or a length is none.
     """
-    rows = db.query(
-        "SELECT indicator, sum(value), count(), max(noise_scale) FROM released.cells FINAL"
-        " WHERE table = 'sector_indicator' AND window_start IN (SELECT DISTINCT window_start FROM released.cells"
-        " WHERE table = 'sector_indicator' ORDER BY window_start DESC LIMIT {days:UInt8})"
-        " GROUP BY indicator ORDER BY sum(value) DESC",
-        days=_DAYS,
+    return released.finest(
+        db,
+        asked.get("indicator", ""),
+        asked.get("sector", released.ALL),
+        asked.get("region", released.ALL),
+        asked.get("until") or None,
+        asked.get("days", "1"),
     )
-    labels = codes("ilo_forced_labour_indicators")
-    return tuple(LatestRow(labels.get(i, "Other"), int(v), _e90_of_sum(int(b), n)) for i, v, n, b in rows)
+
+
+def around(db: ClickHouse, row: Mapping[str, Any]) -> released.Finest | None:
+    """Return the finest usable view of an alert's cell on its last day; None if there is no such cell any more."""
+    last, newest = (_utc(row["updated_at"]) - timedelta(seconds=1)).date(), released.newest(db)
+    try:
+        # An hourly alert is ahead of the daily tables.
+        return released.finest(db, row["indicator"], row["sector"], row["region"], min(last, newest or last))
+    except released.BadQuestion:
+        return None
 
 
 def view(db: ClickHouse, row: Mapping[str, Any]) -> AlertView:
@@ -100,11 +134,6 @@ def view(db: ClickHouse, row: Mapping[str, Any]) -> AlertView:
 def _where(sector: str, region: str) -> str:
     parts = [codes("isic4_sections").get(sector), codes("iso3166_2_selected").get(region)]
     return ", ".join(p for p in parts if p) or "Whole country"
-
-
-def _e90_of_sum(b: int, n: int) -> int:
-    q = math.exp(-1 / b)
-    return math.ceil(1.645 * math.sqrt(n * 2 * q) / (1 - q))
 
 
 def _utc(at: datetime) -> datetime:

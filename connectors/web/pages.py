@@ -1,4 +1,4 @@
-"""Render the public page: open alerts, recently closed ones, the latest released day, and one page per alert.
+"""Render the public pages: open and closed alerts with the newest figures, one alert, the numbers one asks for.
 
 Pure: a :class:`Board` or an :class:`AlertView` goes in, HTML comes out. No database, no clock, no network.
 Everything shown derives from released values. The page needs no JavaScript and asks no other host.
@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from connectors import released
+from connectors.released import Finest, View
 from connectors.web.charts import MONTHS, Point, cell_chart
+from schemas.codelists import larger_regions
 
 __all__ = [
     "CSP",
@@ -28,9 +31,11 @@ __all__ = [
     "AlertView",
     "Board",
     "LatestRow",
+    "Numbers",
     "Point",
     "render_alert",
     "render_board",
+    "render_numbers",
 ]
 
 STATIC = Path(__file__).with_name("static")
@@ -38,7 +43,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Value of the ``Content-Security-Policy`` header these pages are written for."""
 
@@ -71,7 +76,7 @@ class AlertView:
 
 @dataclass(frozen=True)
 class LatestRow:
-    """One national value of the latest released day."""
+    """One national value of the newest week or day."""
 
     label: str
     value: int
@@ -91,6 +96,16 @@ class Board:
     stream_ok: bool
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The page of numbers: what can be asked, and what was found or is wrong with the question."""
+
+    newest: date | None
+    provinces: tuple[str, ...]
+    found: Finest | None
+    problem: str | None
+
+
 def render_board(board: Board) -> str:
     """Return the front page."""
     ranked = sorted(board.open_alerts, key=_seriousness)
@@ -107,9 +122,48 @@ def render_board(board: Board) -> str:
     )  # fmt: skip
 
 
-def render_alert(alert: AlertView) -> str:
-    """Return the page of one alert, ``/alerts/{id}``: its reason, its chart, every value behind it."""
-    return _environment().get_template("alert.html").render(alert=alert, rows=len(alert.points))
+def render_alert(alert: AlertView, found: Finest | None = None) -> str:
+    """Return the page of one alert, ``/alerts/{id}``: its reason, its chart, every value behind it.
+
+    ``found`` is the finest usable view of its cell.
+    """
+    page = _environment().get_template("alert.html")
+    return page.render(alert=alert, rows=len(alert.points), found=found)
+
+
+def render_numbers(numbers: Numbers) -> str:
+    """Return the page ``/numbers``: a form, the answer in words, and which views are closed."""
+    found = numbers.found
+    return _environment().get_template("numbers.html").render(
+        numbers=numbers,
+        found=found,
+        places_asked=[list(views) for _, views in groupby(found.views if found else (), _place)],
+        indicators=released.indicators(),
+        sectors=released.sectors(),
+        regions=released.regions(),
+        places=_places(numbers.provinces),
+        lengths=sorted({1, 7, 28, found.days if found else 1}),
+    )  # fmt: skip
+
+
+def _place(view: View) -> tuple[str, str]:
+    return view.sector, view.region
+
+
+def _places(provinces: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return ``(larger region, its provinces)`` for a list to choose from; provinces that lie in none come last."""
+    larger = larger_regions()
+    groups: dict[str, list[str]] = {}
+    for province in provinces:
+        groups.setdefault(larger.get(province, ("", ""))[0], []).append(province)
+    return sorted(groups.items(), key=lambda group: group[0] == "")
+
+
+def _query(found: Finest) -> str:
+    """Write a question as the query of an address."""
+    return urlencode(
+        {name: getattr(found, name) for name in ("indicator", "sector", "region", "until", "days")}
+    )
 
 
 def _seriousness(alert: AlertView) -> tuple[float, datetime, str]:
@@ -217,9 +271,13 @@ def _environment() -> Environment:
         "chart": _chart,
         "start": _start,
         "window": _window,
+        "where": lambda view: released.where(view.sector, view.region),
+        "period": lambda view: released.when(view.first_day, view.last_day),
+        "date": lambda day: released.when(day, day),
+        "query": _query,
         "segment": lambda text: quote(text, safe=""),
     }
     environment.filters.update(filters)
-    environment.globals["long"] = _long
+    environment.globals.update(long=_long, counted=released.counted, problems=released.indicators())
     environment.tests["too_small"] = _too_small
     return environment

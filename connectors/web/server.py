@@ -10,8 +10,8 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,10 +22,11 @@ from starlette.staticfiles import StaticFiles
 
 from connectors.clickhouse import ClickHouse
 from connectors.intake import Accepted, Delivery
+from connectors.released import BadQuestion
 from connectors.sources import Source, canonical
 from connectors.verify import Unauthorised, bearer
 from connectors.web import board
-from connectors.web.pages import CSP, STATIC, render_alert, render_board
+from connectors.web.pages import CSP, STATIC, render_alert, render_board, render_numbers
 from schemas.codec import Unencodable
 
 _HEADERS = {
@@ -41,6 +42,7 @@ class WebParts:
     """What the web server is given."""
 
     accept: Callable[[Delivery], Awaitable[Accepted]]
+    beat: Callable[[Source], None]
     sources: Callable[[], Mapping[str, Source]]
     db: ClickHouse
     now: Callable[[], datetime]
@@ -77,6 +79,14 @@ def build(parts: WebParts) -> Starlette:
             return JSONResponse({"error": "malformed", "fields": []}, 422)
         return JSONResponse({"event_id": str(accepted.event_id), "receipt": accepted.receipt}, 202)
 
+    async def heartbeat(request: Request) -> Response:
+        try:
+            source = bearer(request.headers.get("authorization"), parts.sources())
+        except Unauthorised:
+            return JSONResponse({"error": "unauthorised"}, 401, {"WWW-Authenticate": "Bearer"})
+        await asyncio.to_thread(parts.beat, source)
+        return Response(status_code=204)
+
     async def front(request: Request) -> Response:
         shown = await asyncio.to_thread(board.board, parts.db, parts.now(), all(parts.health().values()))
         return HTMLResponse(await asyncio.to_thread(render_board, shown))
@@ -86,8 +96,13 @@ def build(parts: WebParts) -> Starlette:
         for row in rows:
             if row["alert_id"] == request.path_params["alert_id"]:
                 shown = await asyncio.to_thread(board.view, parts.db, row)
-                return HTMLResponse(await asyncio.to_thread(render_alert, shown))
+                found = await asyncio.to_thread(board.around, parts.db, row)
+                return HTMLResponse(await asyncio.to_thread(render_alert, shown, found))
         return PlainTextResponse("There is no such alert.", 404)
+
+    async def numbers(request: Request) -> Response:
+        shown = await asyncio.to_thread(board.numbers, parts.db, request.query_params)
+        return HTMLResponse(render_numbers(shown), 422 if shown.problem else 200)
 
     async def get_alerts(request: Request) -> Response:
         state = request.query_params.get("state")
@@ -100,6 +115,13 @@ def build(parts: WebParts) -> Starlette:
         if not re.fullmatch(r"[0-9]{1,7}", limit) or not 0 < int(limit) <= 1_000_000:
             return JSONResponse({"error": "limit is a number from 1 to 1000000"}, 422)
         return _table(request, await asyncio.to_thread(board.releases, parts.db, table, int(limit)))
+
+    async def get_finest(request: Request) -> Response:
+        try:
+            found = await asyncio.to_thread(board.finest, parts.db, request.query_params)
+        except BadQuestion as error:
+            return JSONResponse({"error": str(error)}, 422)
+        return _table(request, [asdict(view) for view in found.views])
 
     async def stream_alerts(request: Request) -> Response:
         return StreamingResponse(
@@ -121,11 +143,14 @@ def build(parts: WebParts) -> Starlette:
     app = Starlette(
         routes=[
             Route("/v1/reports", post_report, methods=["POST"]),
+            Route("/v1/heartbeat", heartbeat, methods=["POST"]),
             Route("/", front),
             Route("/alerts/{alert_id:path}", alert),
+            Route("/numbers", numbers),
             Route("/api/v1/alerts", get_alerts),
             Route("/api/v1/alerts/stream", stream_alerts),
             Route("/api/v1/releases", get_releases),
+            Route("/api/v1/finest", get_finest),
             Route("/healthz", healthz),
             Route("/metrics", metrics),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -184,7 +209,9 @@ def _table(request: Request, rows: Sequence[Mapping[str, Any]]) -> Response:
 
 
 def _plain(value: Any) -> Any:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 async def _feed(parts: WebParts) -> AsyncIterator[str]:

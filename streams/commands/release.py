@@ -10,6 +10,7 @@ from connectors.kafka import values
 from schemas import topics
 from schemas.codec import Undecodable
 from streams.app import read_policy, system_clock
+from streams.commands.view import view
 from streams.console import example, node
 from streams.restore import lacks, newest, stored
 from streams.settings import read
@@ -19,6 +20,9 @@ from streams.steps.explain import Coverage, budget, explain, manifest
 @click.group()
 def release() -> None:
     """See what is promised and what has been released."""
+
+
+release.add_command(view(lambda: node().db))
 
 
 @release.command(name="explain", epilog=example("chorus release explain"))

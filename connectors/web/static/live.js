@@ -32,7 +32,8 @@ function soon(milliseconds = 800) {
   waiting ||= setTimeout(refresh, milliseconds); // several alerts at once, one refresh
 }
 
-if (status && "EventSource" in window) {
+// A page with a form is left alone: a refresh would undo what somebody is choosing.
+if (status && "EventSource" in window && !document.querySelector("main form")) {
   const stream = new EventSource("/api/v1/alerts/stream");
   stream.addEventListener("open", () => {
     status.textContent = "Live. This page updates by itself.";

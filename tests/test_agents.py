@@ -178,6 +178,7 @@ def test_every_kind_of_row_fits_its_table(db):
     assert [tuple(n.values()) if isinstance(n, dict) else tuple(n) for n in narratives] == [("1", "<TEXT>")]
 
 
+@pytest.mark.guards("R14")
 @pytest.mark.parametrize("epoch", ["", "2026Q1", epoch_of(NOW)])
 def test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_epoch(db, parts, tokens, epoch):
     gone, stays = uuid4(), uuid4()
@@ -254,6 +255,7 @@ def fed(parts, topic, values):
     return sent, crashes
 
 
+@pytest.mark.guards("R12", "R18")
 def test_an_app_has_one_agent_for_each_topic_and_no_table(parts):
     app = faust.App("test", broker="kafka://127.0.0.1:1", web_enabled=False, topic_allow_declare=False)
     attach(app, parts)

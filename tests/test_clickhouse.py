@@ -88,12 +88,14 @@ def test_a_table_has_the_fields_of_its_event(
     assert columns(clickhouse, table) == [f.name for f in fields(event) if f.name != "padding"] + more
 
 
+@pytest.mark.guards("R13")
 @pytest.mark.parametrize("table", ["sealed.contributions", "sealed.dead_letters", "cases.reports"])
 def test_what_is_about_one_report_does_not_stay_for_ever(table: str, clickhouse: ClickHouse) -> None:
     ((ddl,),) = clickhouse.query(f"SHOW CREATE TABLE {table}")
     assert re.search(r"TTL \w+_hour \+ toIntervalDay\(\d+\)", ddl)
 
 
+@pytest.mark.guards("R15")
 def test_cases_and_counts_share_no_column_that_could_join_them(clickhouse: ClickHouse) -> None:
     shared = set(columns(clickhouse, "sealed.contributions")) & set(columns(clickhouse, "cases.reports"))
     assert not {name for name in shared if name.endswith(("_id", "_uid", "_token")) or name == "unit"}

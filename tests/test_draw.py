@@ -13,6 +13,7 @@ def noise(cells: int, b: int = 4) -> list[int]:
     return draw([0] * cells, noise=Noise("discrete_laplace", b), sensitivity=b, loss=1000)
 
 
+@pytest.mark.guards("R7", "R9")
 def test_every_value_is_an_integer_and_negatives_are_kept():
     # A value is negative with probability 0.44; no negative among 500: 1e-125.
     values = noise(500)
@@ -59,6 +60,7 @@ def test_no_two_draws_are_alike():
     assert noise(200) != noise(200)
 
 
+@pytest.mark.guards("R6")
 @pytest.mark.parametrize(
     ("scale", "sensitivity", "loss"), [(4, 2, 499), (4, 2, 1000), (2, 2, 500), (4, 1, 500)]
 )

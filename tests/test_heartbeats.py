@@ -15,7 +15,13 @@ def test_a_source_is_heard_in_the_hours_in_which_its_heart_beat(tmp_path):
     beats.beat("union", NOON + HOUR)
     again = Heartbeats(tmp_path / "beats.db")
     both = {"hotline", "union"}
-    assert [again.heard(both, NOON + n * HOUR, NOON + (n + 1) * HOUR) for n in range(-1, 4)] == [0, 1, 1, 1, 0]
+    assert [again.heard(both, NOON + n * HOUR, NOON + (n + 1) * HOUR) for n in range(-1, 4)] == [
+        0,
+        1,
+        1,
+        1,
+        0,
+    ]
     assert again.heard(both, NOON, NOON + DAY) == 2
 
 

@@ -78,6 +78,7 @@ def rows(folder: Path, table: str) -> list[tuple]:
         return db.execute(f"SELECT * FROM {table}").fetchall()
 
 
+@pytest.mark.guards("R1")
 def test_a_window_released_twice_has_the_bytes_it_had_though_the_counts_have_changed(journal, tmp_path):
     first = release(journal, reports(3))
     assert release(journal, reports(50)) == release(journal, []) == first
@@ -102,6 +103,7 @@ def test_the_release_says_what_it_promises(journal):
     assert (event.mechanism, event.domain_version, event.sources_connected) == ("discrete_laplace", 1, 3)
 
 
+@pytest.mark.guards("R5")
 def test_an_empty_day_and_a_busy_day_look_alike(journal):
     empty = CODEC.decode(Release, release(journal, [], 0))
     busy_bytes = release(journal, [a_report(f"w{n}", sector="F") for n in range(5000)], 1)
@@ -115,6 +117,7 @@ def test_an_empty_day_and_a_busy_day_look_alike(journal):
     }
 
 
+@pytest.mark.guards("R4", "R18")
 def test_what_comes_late_counts_in_the_next_window_once_and_never_in_two(exact):
     on_time, late = reports(4), [a_report("late")]
     assert total(release(exact, on_time, 0)) == 4
@@ -122,6 +125,7 @@ def test_what_comes_late_counts_in_the_next_window_once_and_never_in_two(exact):
     assert total(release(exact, on_time + late, 2)) == 0
 
 
+@pytest.mark.guards("R8")
 def test_a_contribution_considered_once_is_never_counted_again(exact, tmp_path):
     # The second own week would have room for it: only the journal's memory keeps it out.
     released = [total(release(exact, [a_report("w0")], day)) for day in range(0, 30, 3)]
@@ -139,6 +143,7 @@ def test_each_table_considers_a_contribution_for_itself(exact):
     assert [total(release(exact, [a_report("w0")], 0, table)) for table in tables] == [1, 1, 1]
 
 
+@pytest.mark.guards("R8")
 def test_the_caps_hold_across_windows_and_across_restarts(exact, tmp_path):
     severe = [[a_report("w0", "RID", sector)] for sector in "ABCDEFGHIJKLMNO"]
     counted = [total(release(open_journal(tmp_path), today, day)) for day, today in enumerate(severe)]
@@ -149,6 +154,7 @@ def test_the_caps_hold_across_windows_and_across_restarts(exact, tmp_path):
     assert sum(counted) == sum(by_week.values()) and max(by_week.values()) == SECTORS.cells
 
 
+@pytest.mark.guards("R8")
 def test_a_workplace_is_counted_in_twelve_own_weeks_of_a_year_over_all_tables(exact, tmp_path):
     for week in range(60):
         for table in (SECTORS, REGIONS):
@@ -158,6 +164,7 @@ def test_a_workplace_is_counted_in_twelve_own_weeks_of_a_year_over_all_tables(ex
     assert max(sum(w // 52 == year for w in weeks) for year in {w // 52 for w in weeks}) == 12
 
 
+@pytest.mark.guards("R6")
 @pytest.mark.parametrize(
     "row",
     ["'discrete_laplace', 499, 2, 4", "'discrete_gaussian', 39999, 2, 5", "'none', 500, 2, 4"],
@@ -173,12 +180,14 @@ def test_the_database_takes_a_debit_that_is(journal, tmp_path, row):
         db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0)")
 
 
+@pytest.mark.guards("R6")
 def test_a_table_that_promises_too_little_releases_nothing(journal, tmp_path):
     with pytest.raises(ValueError, match="sensitivity"):
         release(journal, reports(3), table=replace(SECTORS, milli_epsilon=400))
     assert rows(tmp_path, "release") == rows(tmp_path, "considered") == rows(tmp_path, "own_week") == []
 
 
+@pytest.mark.guards("R2")
 def test_only_committed_releases_are_published_oldest_first_until_acknowledged(journal):
     payloads = [release(journal, [], day) for day in (2, 0, 1)]
     waiting = journal.unpublished()
@@ -196,12 +205,14 @@ def test_the_journal_remembers_when_it_began_and_what_it_released_last(journal, 
     assert journal.last(SECTORS) == MONDAY + 4 * DAY and journal.last(REGIONS) is None
 
 
+@pytest.mark.guards("R1", "R2")
 def test_a_release_killed_anywhere_twice_is_still_one_payload_and_one_debit(tmp_path):
     for run in _as_program("crash", tmp_path):
         assert run["rows"] == 1 and run["milli_epsilon"] == 500, run
         assert len(run["published"]) == 1 and run["again"] == run["published"], run
 
 
+@pytest.mark.guards("R1")
 def test_two_processes_that_release_the_same_windows_at_once_have_the_same_bytes(tmp_path):
     (run,) = _as_program("race", tmp_path)
     assert len(run["first"]) == 20

@@ -68,6 +68,7 @@ def rows(folder, table):
         return db.execute(f"SELECT * FROM {table}").fetchall()
 
 
+@pytest.mark.guards("R16")
 def test_another_nodes_journal_is_refused(journal, tmp_path):
     release(journal, [])
     with pytest.raises(ReleaseRefused, match="another node's"):
@@ -75,6 +76,7 @@ def test_another_nodes_journal_is_refused(journal, tmp_path):
     assert open_journal(tmp_path).windows()
 
 
+@pytest.mark.guards("R10")
 def test_a_clock_that_was_set_back_is_refused_and_nothing_is_released(journal, tmp_path):
     release(journal, [], day=5, now=MONDAY + 6 * DAY)
     with pytest.raises(ReleaseRefused, match="clock was set back: it is 2026-01-08 00:00 UTC"):
@@ -89,6 +91,7 @@ def with_domain(version, **lists):
     return parse({**SHIPPED, "domain": {**SHIPPED["domain"], "version": version, **lists}}, "strict", "TH")
 
 
+@pytest.mark.guards("R5", "R19")
 def test_a_domain_changes_only_with_its_version_and_only_forward(tmp_path):
     release(open_journal(tmp_path), [])
     fewer = open_journal(tmp_path, with_domain(1, sectors=["A", "C"]))
@@ -107,6 +110,7 @@ def test_a_domain_changes_only_with_its_version_and_only_forward(tmp_path):
     ]
 
 
+@pytest.mark.guards("R3")
 def test_a_journal_that_is_older_than_its_releases_is_refused(journal):
     with pytest.raises(ReleaseRefused, match=r"lost or older than its releases.*chorus release restore"):
         journal.check(MONDAY, {"sector_indicator": MONDAY})
@@ -116,6 +120,7 @@ def test_a_journal_that_is_older_than_its_releases_is_refused(journal):
         journal.check(LATER, {"sector_indicator": MONDAY + DAY})
 
 
+@pytest.mark.guards("R3")
 def test_a_lost_journal_gets_its_releases_back_byte_for_byte_and_draws_none_again(tmp_path, journal):
     told = [
         release(journal, [a_report("w", f"{day}")], day, table)
@@ -133,6 +138,7 @@ def test_a_lost_journal_gets_its_releases_back_byte_for_byte_and_draws_none_agai
     new.check(LATER, {"sector_indicator": MONDAY + 2 * DAY})
 
 
+@pytest.mark.guards("R8")
 def test_what_units_spent_in_lost_windows_counts_as_spent(exact, tmp_path, journal):
     told = [release(journal, [], day) for day in range(30)]
     (tmp_path / "new").mkdir()
@@ -151,6 +157,7 @@ def test_what_units_spent_in_lost_windows_counts_as_spent(exact, tmp_path, journ
         assert week > streams.journal.own_week(unit, last_lost, POLICY, phases.__getitem__)
 
 
+@pytest.mark.guards("R8")
 def test_lost_own_weeks_use_up_the_year(exact, tmp_path, journal):
     told = [release(journal, [], day) for day in range(0, 7 * 14, 7)]
     told.append(release(journal, [], 7 * 14))
@@ -179,6 +186,7 @@ def test_an_old_copy_loses_only_what_came_after_it(exact, tmp_path, journal):
     assert old.counts_from(HOURLY, MONDAY) < MONDAY + 3 * DAY
 
 
+@pytest.mark.guards("R3")
 def test_two_histories_of_one_window_are_refused_whole(tmp_path, journal):
     (tmp_path / "other").mkdir()
     other = open_journal(tmp_path / "other")
@@ -202,6 +210,7 @@ def names(ids=IDS, new=ROTATED, old=TOKENS):
     return renamed(units(ids, ["hotline"]), old, new)
 
 
+@pytest.mark.guards("R8")
 def test_a_rotation_carries_over_what_was_spent_and_when_the_own_week_began(exact, tmp_path, journal):
     def reports(tokens, day):
         return [a_report(tokens.unit("WORKPLACE", i), f"{day}/{i}/{s}", sector=s) for i in IDS for s in "ABC"]
@@ -239,6 +248,7 @@ def test_what_is_under_way_under_an_old_name_counts_under_the_new_one(exact, jou
     assert total(release(journal, late, 1)) == (0 if week[0] == week[1] else 2)
 
 
+@pytest.mark.guards("R8")
 def test_a_rotation_that_would_let_a_unit_begin_anew_is_refused_whole(journal, tmp_path):
     release(journal, [a_report(TOKENS.unit("WORKPLACE", "left the register"), "1")], 0)
     before = rows(tmp_path, "admitted")
@@ -255,6 +265,7 @@ def test_after_a_rotation_the_key_before_is_refused(journal, tmp_path):
     open_journal(tmp_path, tokens=ROTATED)
 
 
+@pytest.mark.guards("R10")
 def test_releases_are_published_by_schedule_however_long_counting_took():
     end = MONDAY + DAY
     close, publish = (
@@ -267,6 +278,7 @@ def test_releases_are_published_by_schedule_however_long_counting_took():
     assert late == [end + publish + n * step for n in (1, 1, 1, 2, 2880)]
 
 
+@pytest.mark.guards("R10")
 def test_what_is_committed_waits_for_its_instant(journal):
     payload = release(journal, [], 0, now=MONDAY + DAY + timedelta(seconds=POLICY.close_offset_seconds))
     instant = MONDAY + DAY + timedelta(seconds=POLICY.publish_offset_seconds)

@@ -95,6 +95,7 @@ def test_a_good_report_becomes_a_contribution_and_a_case(receiver, a_report, cod
     assert outcome.dead_letter is None
 
 
+@pytest.mark.guards("R15")
 @pytest.mark.parametrize("scopes", [(), ("AGGREGATE_STATISTICS",), ("RESEARCH",)])
 def test_without_consent_there_is_no_case(receiver, a_report, codec, scopes):
     outcome = receive(receiver, codec.encode(a_report(consent_scopes=scopes)))

@@ -58,6 +58,7 @@ def test_the_decided_bounds_are_the_shipped_ones():
     assert [t.windows_per_year for t in policy.tables] == [8760, 365, 365]
 
 
+@pytest.mark.guards("R6")
 @pytest.mark.parametrize(
     ("path", "value", "why"),
     [
@@ -195,6 +196,7 @@ def test_a_country_without_provinces_is_refused():
         parse(shipped(), "strict", "XX")
 
 
+@pytest.mark.guards("R5")
 def test_the_domain_has_every_cell_once_in_a_fixed_order_with_other():
     indicators = {*codes("ilo_forced_labour_indicators"), OTHER}
     sectors, regions = {*codes("isic4_sections"), OTHER}, {*provinces("TH"), OTHER}

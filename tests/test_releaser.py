@@ -106,6 +106,7 @@ def released(wire, codec, table=HOURLY):
     return [(e.window_start, sum(c.value for c in e.cells)) for e in events if e.table == table.name]
 
 
+@pytest.mark.guards("R18")
 def test_a_window_closes_by_the_clock_alone(releaser, db, wire):
     land(db, MIDNIGHT)
     assert releaser.release_due(MIDNIGHT + HOUR + OFFSET - timedelta(microseconds=1)) == 0
@@ -116,11 +117,13 @@ def test_a_window_closes_by_the_clock_alone(releaser, db, wire):
     ]
 
 
+@pytest.mark.guards("R5", "R10")
 def test_empty_windows_are_released_like_any_other(releaser, wire, codec):
     releaser.release_due(MIDNIGHT + 3 * HOUR + OFFSET)
     assert released(wire, codec) == [(MIDNIGHT + n * HOUR, 0) for n in range(3)]
 
 
+@pytest.mark.guards("R18")
 def test_missed_windows_are_caught_up_oldest_first_and_with_what_landed_in_each(releaser, db, wire, codec):
     for hours in (1, 1, 30, 47):
         land(db, MIDNIGHT + hours * HOUR)
@@ -142,6 +145,7 @@ def test_what_lands_after_the_last_instant_of_a_window_counts_in_the_next(releas
     assert released(wire, codec) == [(MIDNIGHT, 0), (MIDNIGHT + HOUR, 1)]
 
 
+@pytest.mark.guards("R4", "R18")
 def test_what_was_inserted_late_counts_once_in_the_next_window(releaser, db, wire, codec):
     releaser.release_due(MIDNIGHT + HOUR + OFFSET)
     history = list(wire.sent)
@@ -181,6 +185,7 @@ def test_a_worker_who_said_no_and_then_yes_is_counted(releaser, db, wire, codec)
     assert released(wire, codec) == [(MIDNIGHT, 1)]
 
 
+@pytest.mark.guards("R14")
 def test_a_withdrawal_changes_nothing_that_was_released(releaser, db, wire, codec):
     report = uuid4()
     land(db, MIDNIGHT, report=report)
@@ -194,6 +199,7 @@ def test_a_withdrawal_changes_nothing_that_was_released(releaser, db, wire, code
     assert wire.sent[:1] == history and released(wire, codec) == [(MIDNIGHT, 1), (MIDNIGHT + HOUR, 0)]
 
 
+@pytest.mark.guards("R2", "R3")
 def test_a_release_the_broker_did_not_take_is_sent_again_byte_for_byte(releaser, wire, db, codec):
     wire.down = True
     with pytest.raises(ConnectionError):
@@ -225,6 +231,7 @@ def test_the_release_clock_waits_errors_out_and_catches_up(releaser, wire):
     assert not clock.is_alive() and len(wire.sent) == 2
 
 
+@pytest.mark.guards("R10")
 def test_a_release_is_of_the_end_of_its_window_which_is_public(releaser, wire, codec):
     releaser.release_due(MIDNIGHT + DAY + OFFSET)
     assert len(wire.sent) == 26

@@ -245,6 +245,7 @@ def test_metrics_need_the_operators_token(site: Site) -> None:
         assert (answer.status_code, answer.text) == (401, "unauthorised\n")
 
 
+@pytest.mark.guards("R12")
 def test_metrics_tell_what_is_alive_and_no_number_that_moves_with_the_reports(site: Site) -> None:
     def metrics() -> str:
         return str(site.get("/metrics", headers={"Authorization": "Bearer operator-token"}).text)

@@ -1,0 +1,18 @@
+-- Who may read what on a ClickHouse server: `chorus migrate --grants`. Not a migration: it may be run again at any time,
+-- and then says anew, in one statement per role, all that the role may do. No role sees both `sealed` and `cases`.
+-- chDB has no users: who may open its folder may read it.
+
+-- Counts and releases: de-identified reports come in, releases go out. Reads no case.
+CREATE ROLE IF NOT EXISTS chorus_release;
+GRANT SELECT ON sealed.*, INSERT ON sealed.*, ALTER DELETE ON sealed.*, SELECT ON released.*, INSERT ON released.*
+  TO chorus_release WITH REPLACE OPTION;
+
+-- Cases: those who handle them. Reads no contribution and changes nothing.
+CREATE ROLE IF NOT EXISTS chorus_cases;
+GRANT SELECT ON cases.* TO chorus_cases WITH REPLACE OPTION;
+ALTER ROLE chorus_cases SETTINGS readonly = 1;
+
+-- Analysts: released numbers and what they are compared with. Nothing of one report, and no change.
+CREATE ROLE IF NOT EXISTS chorus_analyst;
+GRANT SELECT ON released.*, SELECT ON context.* TO chorus_analyst WITH REPLACE OPTION;
+ALTER ROLE chorus_analyst SETTINGS readonly = 1;

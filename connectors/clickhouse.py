@@ -57,11 +57,14 @@ class ClickHouse:
     def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Run a query with server-side parameters (``{name:Type}``) and return its rows."""
         with self._lock:
-            return list(self._client.query(sql, parameters=parameters).result_rows)
+            return list(self._client.query(sql, parameters=parameters, query_tz="UTC").result_rows)
 
     def blocks(self, sql: str, **parameters: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Run a query and yield its rows in blocks, so that they are never all in memory. Read to the end."""
-        with self._lock, self._client.query_row_block_stream(sql, parameters=parameters) as stream:
+        with (
+            self._lock,
+            self._client.query_row_block_stream(sql, parameters=parameters, query_tz="UTC") as stream,
+        ):
             yield from stream
 
     def named(self, sql: str, *, read_only: bool = False, **parameters: Any) -> list[dict[str, Any]]:
@@ -73,7 +76,11 @@ class ClickHouse:
         settings = {"readonly": 1} if read_only else {}
         with self._lock:
             try:
-                return list(self._client.query(sql, parameters=parameters, settings=settings).named_results())
+                return list(
+                    self._client.query(
+                        sql, parameters=parameters, settings=settings, query_tz="UTC"
+                    ).named_results()
+                )
             except DatabaseError as error:
                 if read_only:  # the reader's own query: its error says nothing of others
                     raise Unanswered(str(error).splitlines()[0]) from None

@@ -64,7 +64,8 @@ _USER_ERRORS = (
 
 
 _CLOSED = re.compile(
-    r"\b(sealed|cases|default|system|information_schema)\W*\.|\b(file|url|remote\w*|s3)\s*\(", re.I
+    r"\b(sealed|cases|default|system|information_schema)\b|\b(file|url|remote\w*|s3|sqlite|merge\w*)\s*\(",
+    re.I,
 )
 
 

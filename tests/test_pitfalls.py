@@ -796,11 +796,6 @@ def test_an_analysts_query_may_not_name_the_sealed_zone_or_the_cases(sql, clickh
 
 
 @pytest.mark.guards("R17")
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="`chorus query` looks for 'sealed.' only: these go through, on chDB",
-)
 @pytest.mark.parametrize(
     "sql",
     [
@@ -1061,11 +1056,6 @@ def test_windows_own_weeks_and_released_bytes_are_those_of_utc_whatever_zone_the
 
 
 @pytest.mark.guards("R20")
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="clickhouse-connect gives times in the zone of the process, and they are shown as if they were UTC",
-)
 @pytest.mark.parametrize("what", ["api", "alerts"])
 def test_readers_get_the_times_of_utc_whatever_zone_the_process_runs_in(what, told_in_zones):
     said = [told_in_zones[zone][what] for zone in ZONES]

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from connectors import sources
 from connectors.broker import EmbeddedBroker
 from connectors.clickhouse import ClickHouse, Unanswered, migrate
+from connectors.grants import grants
 from connectors.mapping import BadMapping, load
 from connectors.outbox import Parcel
 from connectors.settings import ConnectorSettings
@@ -36,6 +37,7 @@ from schemas.settings import BadSetting
 from streams import console, logs
 from streams import demo as demonstration
 from streams.app import Node, running, stop_signal, system_clock, until_stopped
+from streams.commands.audit import audit
 from streams.commands.bench import bench
 from streams.commands.privacy import privacy
 from streams.commands.release import release
@@ -187,11 +189,17 @@ def _port_is_free(port: int) -> bool:
     return True
 
 
-@main.command(name="migrate", epilog=example("CLICKHOUSE_URL=clickhouse://... chorus migrate"))
-def migrate_command() -> None:
+@main.command(name="migrate", epilog=example("CLICKHOUSE_URL=clickhouse://... chorus migrate --grants"))
+@click.option("--grants", "with_grants", is_flag=True, help="Also make, or renew, the roles on a server.")
+def migrate_command(with_grants: bool) -> None:
     """Bring ClickHouse to the newest schema."""
     node = console.node()
-    done = migrate(ClickHouse(node.settings.clickhouse_url, node.home / "chdb"))
+    if with_grants and not node.settings.clickhouse_url:
+        raise click.ClickException("chDB has no users: set CLICKHOUSE_URL")
+    db = ClickHouse(node.settings.clickhouse_url, node.home / "chdb")
+    done = migrate(db)
+    for statement in grants() if with_grants else ():
+        db.command(statement)
     click.echo("\n".join(done) if done else "nothing to do")
 
 
@@ -432,6 +440,7 @@ def health() -> None:
     click.echo("well")
 
 
+main.add_command(audit)
 main.add_command(bench)
 
 

@@ -2,8 +2,8 @@
 
 What is random in the noise cannot be seeded. So the correct pipeline may be flagged by chance: by construction in at
 most one run of the whole audit in a thousand (``GATE``, shared by its parts, and by the scores and cuts tried in
-each); far less often in truth, since most parts never come near their promise. Each of the bugs is missed, by the
-spread of its bound over many runs, in fewer than one run in a thousand.
+each); far less often in truth, since most parts never come near their promise. Each of the bugs is missed in fewer
+than about one run in a thousand: its bound is three standard deviations or more above the promise, by simulation.
 """
 
 import json
@@ -446,6 +446,14 @@ def test_the_season_of_the_real_node_lies_in_own_weeks_and_says_what_it_tries():
             first = MONDAY + one.day * DAY
             assert scenarios.first_of_own_week(POLICY, tokens, one.site.id, first + DAY) >= first + 2 * DAY
     Register(scenarios.rows(plan.register, "TH"))  # no two workplaces share a name
+
+
+def test_the_clock_of_the_real_node_stops_at_the_same_times_whoever_reports():
+    """Where it stops, windows close and are published: in another order when it stops at other times."""
+    plans = [full.make_plan(POLICY, Tokens(b"m" * 32), MONDAY, 105, 4, Random(seed)) for seed in range(4)]
+    assert len({plan.times for plan in plans}) == 1
+    assert len({plan.told for plan in plans}) == 4
+    assert all({t.at % DAY for t in plan.told} <= {at % DAY for at in plan.times} for plan in plans)
 
 
 # The whole.

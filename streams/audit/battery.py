@@ -35,8 +35,8 @@ from streams.steps.draw import epsilon
 from streams.steps.policy import Policy, UnsafePolicy
 from streams.steps.register import Register
 
-CANARIES = 3150
-_ROTATED = 0.4  # so many as a share of them more under rotated keys
+CANARIES = 3780
+_ROTATED = 1 / 3  # so many as a share of them more under rotated keys
 _NIGHTS = 7  # most days, with a rotation between each two, on which those report
 _RESTARTS = 3
 _DELTA = 1e-10
@@ -90,7 +90,7 @@ def parts(policy: Policy, runs: int, canaries: int) -> list[Callable[[int], Find
         raise UnsafePolicy(f"an audit needs own weeks of {DAYS} days or more")
     return [
         partial(_season, policy, canaries),
-        partial(_rotated, policy, max(1, int(canaries * _ROTATED))),
+        partial(_rotated, policy, max(1, round(canaries * _ROTATED))),
         *(partial(_pair, scenario, policy, runs) for scenario in battery(policy)),
     ]
 

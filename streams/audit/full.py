@@ -59,6 +59,7 @@ _SOURCE = "hotline"
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _SPAN = 2  # days around a try that are looked at; they lie in one own week of its workplace
 _CROWD = 30
+_AFTERNOON = 16 * _HOUR + _HOUR / 2
 _AT_ONCE = 50  # requests
 _LEGS = 3
 _QUIET_SECONDS = 3.0
@@ -92,13 +93,19 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will happen."""
+    """What will happen.
+
+    Attributes:
+        days: how long the season lasts.
+        times: when anything could be told, whatever the coins say.
+    """
 
     days: int
     canaries: Season
     tries: dict[str, tuple[Try, ...]] = field(repr=False)
     register: tuple[Site, ...] = field(repr=False)
     told: tuple[Told, ...] = field(repr=False)
+    times: frozenset[timedelta] = field(repr=False)
 
 
 def audit_full(
@@ -212,6 +219,8 @@ def make_plan(
     register = [c.site for c in noon.canaries]
     severe, crowded = indicators(policy)[0], (policy.codes["region"] or (OTHER,))[-1]
     tries: dict[str, list[Try]] = {}
+    times = {t.at for c in noon.canaries for t in c.told} | {t.at for one in loud(policy) for t in one.told}
+    times.add(_AFTERNOON)
     for day in range(days):
         for kind, scenario in enumerate(loud(policy)):
             site = Site(f"try {kind} day {day}", "", scenario.region)
@@ -225,7 +234,7 @@ def make_plan(
         for n in range(_CROWD):
             other = Site(f"other {n} day {day}", "", crowded, id=f"o{n}/{day}")
             register.append(other)
-            afternoon = Told(16 * _HOUR + _HOUR / 2, other.name, f"q{n}", severe[-1:], region=other.region)
+            afternoon = Told(_AFTERNOON, other.name, f"q{n}", severe[-1:], region=other.region)
             told.append(_moved(afternoon, day, other.name))
     return Plan(
         max(noon.days, days + _SPAN - 1),
@@ -233,6 +242,7 @@ def make_plan(
         {name: tuple(found) for name, found in tries.items()},
         tuple(register),
         tuple(told),
+        frozenset(times),
     )
 
 
@@ -256,6 +266,8 @@ async def _play(
     numbered = [(t.at, report(t, start, number)) for number, t in enumerate(plan.told)]
     # A day lasts until its release: who tells something in the minutes between tells it late.
     opens = timedelta(seconds=node.policy.close_offset_seconds)
+    # The clock stops at the same times every day, whoever reports: where it stops, windows close and are published.
+    stops = sorted({(at - opens) % _DAY + opens for at in plan.times})
     borders = [plan.days * leg // _LEGS for leg in range(_LEGS + 1)]
     for first, end in pairwise(borders):
         if first:
@@ -267,8 +279,12 @@ async def _play(
             headers = {"Authorization": f"Bearer {token}"}
             async with aiohttp.ClientSession(run.url, headers=headers) as client:
                 for day in range(first, end):
-                    today = [(start + at, r) for at, r in numbered if (at - opens) // _DAY == day]
-                    await _day(run, client, start + (day + 1) * _DAY, today)
+                    midnight = start + day * _DAY
+                    today: dict[datetime, list[object]] = {midnight + stop: [] for stop in stops}
+                    for at, value in numbered:
+                        if (at - opens) // _DAY == day:
+                            today[start + at].append(value)
+                    await _day(run, client, midnight + _DAY, today)
                     lines += await _look(node, client)
                     day_done()
             if end == plan.days:
@@ -277,7 +293,7 @@ async def _play(
 
 
 async def _day(
-    run: Running, client: aiohttp.ClientSession, end: datetime, reports: Iterable[tuple[datetime, object]]
+    run: Running, client: aiohttp.ClientSession, end: datetime, reports: Mapping[datetime, Sequence[object]]
 ) -> None:
     """Play one day, up to the instant at which its windows are published."""
     node, outbox, clock = run.node, run.node.outbox(), run.node.now
@@ -288,14 +304,11 @@ async def _day(
             if answer.status != 202:
                 raise ConnectionError("the door did not take a report of the audit")
 
-    by_time: dict[datetime, list[object]] = {}
-    for at, value in reports:
-        by_time.setdefault(at, []).append(value)
     # What is told at one time has landed, and the release clock has looked, before the next time comes.
-    for at in sorted(by_time):
+    for at, told in sorted(reports.items(), key=lambda entry: entry[0]):
         clock.at = at
-        for n in range(0, len(by_time[at]), _AT_ONCE):
-            await asyncio.gather(*(post(value) for value in by_time[at][n : n + _AT_ONCE]))
+        for n in range(0, len(told), _AT_ONCE):
+            await asyncio.gather(*(post(value) for value in told[n : n + _AT_ONCE]))
         await _carried(outbox)
         await _ticked(run, at)
     clock.at = end + timedelta(seconds=node.policy.publish_offset_seconds)

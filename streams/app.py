@@ -45,8 +45,9 @@ from streams import faust_transport
 from streams.agents import Parts, attach
 from streams.at_source import AtSource
 from streams.fresh import Fresh
-from streams.journal import Journal, ReleaseRefused
+from streams.journal import Journal
 from streams.landed import landed
+from streams.ledger import ReleaseRefused
 from streams.lists import check_gazetteers, gazetteers, read_register, register_file
 from streams.pool import Pool, in_process
 from streams.reading import build as build_reader

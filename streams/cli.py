@@ -42,7 +42,7 @@ from streams.commands.bench import bench
 from streams.commands.privacy import privacy
 from streams.commands.release import release
 from streams.console import example
-from streams.journal import ReleaseRefused
+from streams.ledger import ReleaseRefused
 from streams.pool import NoReader
 from streams.settings import read
 from streams.simulate import season

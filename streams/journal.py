@@ -10,23 +10,21 @@ clock that went back, a domain that changed under its version, a journal that is
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 
 from connectors.sqlite import Database, open_database
 from schemas.codec import Codec
 from schemas.events import Cell, Release
 from schemas.tokens import Tokens
-from streams.steps.admit import Admitted, Contribution, Ledger, admit, own_week
+from streams.ledger import DDL, ReleaseRefused, Units, moment, seconds
+from streams.steps.admit import Contribution, admit
 from streams.steps.count import count
 from streams.steps.draw import draw
 from streams.steps.explain import Coverage, fingerprint, manifest
 from streams.steps.noise import e90
 from streams.steps.policy import Policy, Table
 from streams.steps.publish import publish_at
-from streams.steps.windows import day_number
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS release (
@@ -39,35 +37,13 @@ CREATE TABLE IF NOT EXISTS release (
     WHEN 'discrete_gaussian' THEN sensitivity * 1000000 = loss * 2 * noise_scale * noise_scale
     ELSE 0 END)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS considered (
-  name TEXT, contribution_id BLOB, window_start INTEGER NOT NULL, PRIMARY KEY (name, contribution_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS admitted (
-  name TEXT, unit TEXT, own_week INTEGER, indicator TEXT, sector TEXT, region TEXT, severe INTEGER NOT NULL,
-  PRIMARY KEY (name, unit, own_week, indicator, sector, region)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS own_week (unit TEXT, own_week INTEGER, PRIMARY KEY (unit, own_week)) WITHOUT ROWID;
-CREATE TEMP TABLE candidate (contribution_id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node (
   one INTEGER PRIMARY KEY CHECK (one = 1), mark TEXT NOT NULL, units TEXT NOT NULL, beginning INTEGER
 );
 CREATE TABLE IF NOT EXISTS domain (
   name TEXT, version INTEGER, sha256 TEXT NOT NULL, PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
--- Windows that came back without their ledger; what units spent in them is taken for the most they could.
-CREATE TABLE IF NOT EXISTS lost (name TEXT, since INTEGER, until INTEGER);
--- After a rotation: the own week a unit had keeps its first day; contributions under way name the unit as it was.
-CREATE TABLE IF NOT EXISTS phase (unit TEXT PRIMARY KEY, phase INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS renamed (
-  was TEXT PRIMARY KEY, unit TEXT NOT NULL, until INTEGER NOT NULL
-) WITHOUT ROWID;
 """
-_UNDER_WAY = timedelta(days=40)  # sealed contributions live 30 days, and reach ClickHouse within 8
-_MAY_COME_AGAIN = timedelta(days=90)  # topics keep an event 30 days, the sealed zone 30 more
-
-
-class ReleaseRefused(Exception):
-    """Nothing is released until this is mended; the message says what and how, and names nobody."""
 
 
 class Journal:
@@ -82,7 +58,7 @@ class Journal:
         self._db = open_database(path, "")
         with self._db.write():
             _upgrade(self._db)
-            for statement in _DDL.split(";\n"):
+            for statement in (_DDL + DDL).split(";\n"):
                 self._db.execute(statement)
             mark, units = tokens.hex("journal")[:32], tokens.units_mark()
             self._db.execute("INSERT OR IGNORE INTO node VALUES (1, ?, ?, NULL)", (mark, units))
@@ -96,23 +72,24 @@ class Journal:
             raise ReleaseRefused(
                 "the key of units is not the one the release journal was kept with: bring it back"
             )
-        self._policy, self._tokens, self._codec = policy, tokens, codec
+        self._policy, self._codec = policy, codec
+        self._units = Units(self._db, policy, tokens)
 
     def beginning(self, now: datetime) -> datetime:
         """Return when this journal began: ``now``, the first time it is asked."""
-        self._db.execute("UPDATE node SET beginning = coalesce(beginning, ?)", (_seconds(now),))
+        self._db.execute("UPDATE node SET beginning = coalesce(beginning, ?)", (seconds(now),))
         row = self._db.one("SELECT beginning FROM node")
-        return _time(row[0]) if row else now
+        return moment(row[0]) if row else now
 
     def counts_from(self, table: Table, now: datetime) -> datetime:
         """Return the time before which nothing that landed may count: a lost journal may have counted it."""
-        row = self._db.one("SELECT max(until) FROM lost WHERE name = ?", table.name)
-        return max(self.beginning(now), _time(row[0] if row and row[0] else 0))
+        beginning = self.beginning(now)
+        return max(beginning, self._units.lost_until(table) or beginning)
 
     def last(self, table: Table) -> datetime | None:
         """Return the start of the table's newest released window, or None."""
         row = self._db.one("SELECT max(window_start) FROM release WHERE name = ?", table.name)
-        return _time(row[0]) if row and row[0] is not None else None
+        return moment(row[0]) if row and row[0] is not None else None
 
     def check(self, now: datetime, outside: Mapping[str, datetime]) -> None:
         """Refuse to go on where a release could break the promise.
@@ -125,14 +102,14 @@ class Journal:
             ReleaseRefused: with what to do.
         """
         row = self._db.one("SELECT max(committed) FROM release")
-        if row and row[0] is not None and _seconds(now) < row[0]:
+        if row and row[0] is not None and seconds(now) < row[0]:
             raise ReleaseRefused(
                 f"the clock was set back: it is {now:%Y-%m-%d %H:%M} UTC here, and windows were released at"
-                f" {_time(row[0]):%Y-%m-%d %H:%M} UTC"
+                f" {moment(row[0]):%Y-%m-%d %H:%M} UTC"
             )
         for name, newest in outside.items():
             found = self._db.one("SELECT max(window_start) FROM release WHERE name = ?", name)
-            if found is None or found[0] is None or _time(found[0]) < newest:
+            if found is None or found[0] is None or moment(found[0]) < newest:
                 raise ReleaseRefused(
                     f"the release journal is lost or older than its releases ({name} {newest:%Y-%m-%dT%H:%MZ} is"
                     " not in it): bring back the newest copy, then run `chorus release restore`"
@@ -168,11 +145,11 @@ class Journal:
             if known is not None:
                 return known
             self.check(now, {})
-            fresh = self._fresh(table, contributions)
-            phases = self._phases(fresh)
+            fresh = self._units.fresh(table, contributions)
+            phases = self._units.phases(fresh)
             added = admit(
                 fresh,
-                self._ledger(table, window_start, fresh, phases),
+                self._units.spent(table, window_start, fresh, phases),
                 self._policy,
                 table,
                 window_start,
@@ -185,9 +162,8 @@ class Journal:
                 for (i, s, r), v in zip(domain, values, strict=True)
             )
             payload = self._codec.encode(self._event(table, window_start, window_end, cells, coverage))
-            self._write(table, window_start, fresh, added, payload, now)
-            if table.window_hours == 24:
-                self._forget(table, window_start)
+            self._units.enter(table, window_start, fresh, added)
+            self._write(table, window_start, payload, now)
         return payload
 
     def unpublished(self, now: datetime | None = None, limit: int = 200) -> list[tuple[str, int, bytes]]:
@@ -222,7 +198,7 @@ class Journal:
     def windows(self) -> dict[str, tuple[int, datetime]]:
         """Return per table how many windows have been released, and the start of the newest."""
         rows = self._db.all("SELECT name, count(*), max(window_start) FROM release GROUP BY name")
-        return {name: (n, _time(start)) for name, n, start in rows}
+        return {name: (n, moment(start)) for name, n, start in rows}
 
     def restore(self, payloads: Iterable[bytes]) -> int:
         """Take back releases that were published and are not in the journal; returns how many.
@@ -238,7 +214,7 @@ class Journal:
         with self._db.write():
             for payload in payloads:
                 event = self._codec.decode(Release, payload)
-                start = _seconds(event.window_start)
+                start = seconds(event.window_start)
                 row = self._db.one(
                     "SELECT payload FROM release WHERE name = ? AND window_start = ?", event.table, start
                 )
@@ -250,11 +226,13 @@ class Journal:
                         f"two different releases of {event.release_id} are there: nothing was taken back"
                     )
             for name in {event.table for event in lost}:
-                since = _seconds(min(event.window_start for event in lost if event.table == name))
-                until = _seconds(max(event.window_end for event in lost if event.table == name))
-                self._db.execute("INSERT INTO lost VALUES (?, ?, ?)", (name, since, until))
+                since = min(event.window_start for event in lost if event.table == name)
+                until = max(event.window_end for event in lost if event.table == name)
+                self._units.lose(name, since, until)
                 # What landed after the last of them has been counted by nobody, and counts now.
-                self._db.execute("UPDATE node SET beginning = min(coalesce(beginning, ?1), ?1)", (until,))
+                self._db.execute(
+                    "UPDATE node SET beginning = min(coalesce(beginning, ?1), ?1)", (seconds(until),)
+                )
         return len(lost)
 
     def rotate(self, names: Mapping[str, str], new: Tokens, now: datetime) -> None:
@@ -269,51 +247,21 @@ class Journal:
             ReleaseRefused: the ledger knows a unit that cannot be named: with a new name it would begin anew.
         """
         with self._db.write():
-            year = {
-                unit
-                for unit, week in self._db.all("SELECT unit, own_week FROM own_week")
-                if week >= self._year(day_number(now) // self._policy.own_week_days)[0]
-            }
-            if year - names.keys():
-                raise ReleaseRefused(
-                    "the ledger knows workplaces that are in no register, or sources that are not connected: bring"
-                    " them back for the rotation, or they would begin with a full allowance"
-                )
-            for was, unit in names.items():
-                for table in ("admitted", "own_week"):
-                    self._db.execute(f"UPDATE {table} SET unit = ? WHERE unit = ?", (unit, was))  # noqa: S608
-                self._db.execute("INSERT INTO phase VALUES (?, ?)", (unit, self._phase(was)))
-                self._db.execute("DELETE FROM phase WHERE unit = ?", (was,))
-                self._db.execute("UPDATE renamed SET unit = ? WHERE unit = ?", (unit, was))
-                self._db.execute(
-                    "INSERT INTO renamed VALUES (?, ?, ?)", (was, unit, _seconds(now + _UNDER_WAY))
-                )
-            self._db.execute("DELETE FROM renamed WHERE until < ?", (_seconds(now),))
+            self._units.rename(names, now)
             self._db.execute("UPDATE node SET units = ?", (new.units_mark(),))
-        self._tokens = new
-
-    def _phase(self, unit: str) -> int:
-        row = self._db.one("SELECT phase FROM phase WHERE unit = ?", unit)
-        return row[0] if row else int.from_bytes(self._tokens.digest("phase", unit)[:4], "big")
-
-    def _phases(self, fresh: Sequence[Contribution]) -> dict[str, int]:
-        return {unit: self._phase(unit) for unit in {c.unit for c in fresh}}
-
-    def _year(self, own_week: int) -> tuple[int, int]:
-        first = own_week - own_week % self._policy.own_weeks_in_a_year
-        return first, first + self._policy.own_weeks_in_a_year
+        self._units = Units(self._db, self._policy, new)
 
     def _payload(self, table: Table, window_start: datetime) -> bytes | None:
         row = self._db.one(
             "SELECT payload FROM release WHERE name = ? AND window_start = ?",
             table.name,
-            _seconds(window_start),
+            seconds(window_start),
         )
         return row[0] if row else None
 
     def _publish_at(self, payload: bytes, committed: int) -> datetime:
         end = self._codec.decode(Release, payload).window_end
-        return publish_at(end, _time(committed), self._policy)
+        return publish_at(end, moment(committed), self._policy)
 
     def _domain_is_kept(self, table: Table) -> None:
         """Refuse a domain that is not the one its version had, or a version that goes back."""
@@ -325,60 +273,6 @@ class Journal:
             raise ReleaseRefused(
                 f"the domain of {table.name} is not what version {newest[0]} was: give it a new domain.version"
             )
-
-    def _fresh(self, table: Table, contributions: Sequence[Contribution]) -> list[Contribution]:
-        self._db.execute("DELETE FROM candidate")
-        self._db.executemany(
-            "INSERT OR IGNORE INTO candidate VALUES (?)", [(c.contribution_id,) for c in contributions]
-        )
-        known = self._db.all(
-            "SELECT contribution_id FROM candidate JOIN considered USING (contribution_id) WHERE name = ?",
-            table.name,
-        )
-        seen = {contribution_id for (contribution_id,) in known}
-        renamed: dict[str, str] = dict(self._db.all("SELECT was, unit FROM renamed"))
-        fresh = []
-        for c in contributions:
-            if c.contribution_id not in seen:  # an event that arrived twice counts once
-                seen.add(c.contribution_id)
-                fresh.append(replace(c, unit=renamed[c.unit]) if c.unit in renamed else c)
-        return fresh
-
-    def _ledger(
-        self, table: Table, window_start: datetime, fresh: Sequence[Contribution], phases: Mapping[str, int]
-    ) -> Ledger:
-        lost = [
-            (name, _time(since), _time(until))
-            for name, since, until in self._db.all("SELECT name, since, until FROM lost")
-        ]
-        admitted: set[Admitted] = set()
-        weeks: set[tuple[str, int]] = set()
-        closed: set[str] = set()
-        for unit in {c.unit for c in fresh}:
-            week_at = partial(own_week, unit, policy=self._policy, phase=phases.__getitem__)
-            week = week_at(window_start)
-            admitted |= {
-                Admitted(unit, week, (indicator, sector, region), bool(severe))
-                for indicator, sector, region, severe in self._db.all(
-                    "SELECT indicator, sector, region, severe FROM admitted"
-                    " WHERE name = ? AND unit = ? AND own_week = ?",
-                    *(table.name, unit, week),
-                )
-            }
-            first, end = self._year(week)
-            weeks |= {
-                (unit, w)
-                for (w,) in self._db.all(
-                    "SELECT own_week FROM own_week WHERE unit = ? AND own_week >= ? AND own_week < ?",
-                    *(unit, first, end),
-                )
-            }
-            for name, since, until in lost:
-                spent = range(week_at(since), week_at(until - timedelta(seconds=1)) + 1)
-                weeks |= {(unit, w) for w in spent if first <= w < end}
-                if week in spent and name == table.name:
-                    closed.add(unit)
-        return Ledger(frozenset(admitted), frozenset(weeks), frozenset(closed))
 
     def _event(
         self, table: Table, start: datetime, end: datetime, cells: tuple[Cell, ...], coverage: Coverage
@@ -409,22 +303,10 @@ class Journal:
         self,
         table: Table,
         window_start: datetime,
-        fresh: Sequence[Contribution],
-        added: Sequence[Admitted],
         payload: bytes,
         now: datetime,
     ) -> None:
-        start = _seconds(window_start)
-        self._db.executemany(
-            "INSERT INTO considered VALUES (?, ?, ?)", [(table.name, c.contribution_id, start) for c in fresh]
-        )
-        self._db.executemany(
-            "INSERT INTO admitted VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(table.name, a.unit, a.own_week, *a.cell, a.severe) for a in added],
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO own_week VALUES (?, ?)", {(a.unit, a.own_week) for a in added}
-        )
+        start = seconds(window_start)
         self._db.execute(
             "INSERT OR IGNORE INTO domain VALUES (?, ?, ?)",
             (table.name, self._policy.domain_version, fingerprint(self._policy.domain(table))),
@@ -433,20 +315,9 @@ class Journal:
             "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
             (
                 *(table.name, start, table.mechanism, table.loss, table.cells, table.noise_scale),
-                *(payload, _seconds(now)),
+                *(payload, seconds(now)),
             ),
         )
-
-    def _forget(self, table: Table, window_start: datetime) -> None:
-        """Remove what no later window can depend on: counted events, cells of past own weeks, past years."""
-        policy, today = self._policy, day_number(window_start)
-        self._db.execute(
-            "DELETE FROM considered WHERE window_start < ?", (_seconds(window_start - _MAY_COME_AGAIN),)
-        )
-        # Own weeks are numbered alike for every unit, but for one.
-        week = today // policy.own_week_days
-        self._db.execute("DELETE FROM admitted WHERE own_week < ?", (week - 1,))
-        self._db.execute("DELETE FROM own_week WHERE own_week < ?", (self._year(week)[0],))
 
     def _insert(self, event: Release, payload: bytes) -> None:
         cells = [(c.indicator, c.sector, c.region) for c in event.cells]
@@ -457,9 +328,9 @@ class Journal:
         self._db.execute(
             "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (
-                *(event.table, _seconds(event.window_start), event.mechanism),
+                *(event.table, seconds(event.window_start), event.mechanism),
                 *(event.milli_epsilon or event.micro_rho, event.sensitivity_l1, event.noise_scale),
-                *(payload, _seconds(event.window_end)),
+                *(payload, seconds(event.window_end)),
             ),
         )
 
@@ -481,11 +352,3 @@ def _take_over_beginning(db: Database) -> None:
     if db.one("SELECT 1 FROM sqlite_master WHERE name = 'beginning'"):
         db.execute("UPDATE node SET beginning = (SELECT at FROM beginning)")
         db.execute("DROP TABLE beginning")
-
-
-def _seconds(at: datetime) -> int:
-    return int(at.timestamp())
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

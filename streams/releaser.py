@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.kafka import Message, Sender
 from schemas import topics
-from streams.journal import Journal, ReleaseRefused
+from streams.journal import Journal
 from streams.landed import Landed
+from streams.ledger import ReleaseRefused
 from streams.steps.explain import Coverage
 from streams.steps.policy import Policy, Table
 from streams.steps.windows import due, window_of

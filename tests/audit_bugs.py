@@ -25,6 +25,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import streams.journal
+import streams.ledger
 import streams.releaser
 import streams.steps.admit
 from connectors.settings import ConnectorSettings
@@ -33,6 +34,7 @@ from schemas.events import Cell, Release
 from streams.audit.battery import CANARIES, Finding, enough, parts
 from streams.audit.full import audit_full
 from streams.journal import Journal
+from streams.ledger import Units
 from streams.releaser import Releaser
 from streams.settings import StreamSettings
 from streams.steps.admit import admit
@@ -254,14 +256,14 @@ def _(stack):
 @seeded("manifest counts reports", FLOOD)
 def _(stack):
     """R12: the release says how many reports came in, among what it says of its sources."""
-    fresh, event, number = Journal._fresh, Journal._event, [0]
+    fresh, event, number = Units.fresh, Journal._event, [0]
 
     def counting(self, table, contributions):
         found = fresh(self, table, contributions)
         number[0] = len(found)
         return found
 
-    put(stack, Journal, "_fresh", counting)
+    put(stack, Units, "fresh", counting)
     put(stack, Journal, "_event", lambda self, *a: replace(event(self, *a), sources_heard=number[0]))
 
 
@@ -290,13 +292,13 @@ def _(stack):
     def everyone(contributions, domain):
         return [sum(cell[0] in c.indicators and _in(cell, c) for c in contributions) for cell in domain]
 
-    fresh, seen = Journal._fresh, [[]]
+    fresh, seen = Units.fresh, [[]]
 
     def remembering(self, table, contributions):
         seen[0] = fresh(self, table, contributions)
         return seen[0]
 
-    put(stack, Journal, "_fresh", remembering)
+    put(stack, Units, "fresh", remembering)
     put(stack, streams.journal, "count", lambda admitted, domain: everyone(seen[0], domain))
 
 
@@ -351,7 +353,7 @@ def _(stack):
     def daily(unit, window_start, policy, phase):
         return day_number(window_start)
 
-    put(stack, streams.journal, "own_week", daily)
+    put(stack, streams.ledger, "own_week", daily)
     put(stack, streams.steps.admit, "own_week", daily)
 
 
@@ -361,7 +363,7 @@ def _(stack):
 
     def forgetting(self, names, new, now):
         self._db.execute("UPDATE node SET units = ?", (new.units_mark(),))
-        self._tokens = new
+        self._units = Units(self._db, self._policy, new)
 
     put(stack, Journal, "rotate", forgetting)
 
@@ -381,7 +383,7 @@ def _(stack):
         return contribution(self, report, body)
 
     def closing(self, now):
-        return releasing(self, max(now, latest.get(self._journal._tokens, now)))
+        return releasing(self, max(now, latest.get(self._journal._units._tokens, now)))
 
     put(stack, Deidentifier, "contribution", marking)
     put(stack, Releaser, "release_due", closing)

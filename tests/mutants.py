@@ -68,7 +68,7 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-JOURNAL, ADMIT = "streams/journal.py", "streams/steps/admit.py"
+JOURNAL, LEDGER, ADMIT = "streams/journal.py", "streams/ledger.py", "streams/steps/admit.py"
 _RETURN_KNOWN = """            if known is not None:
                 return known
             self.check(now, {})
@@ -81,7 +81,7 @@ MUTANTS = (
         JOURNAL,
         _RETURN_KNOWN,
         """            self._db.execute(
-                "DELETE FROM release WHERE name = ? AND window_start = ?", (table.name, _seconds(window_start))
+                "DELETE FROM release WHERE name = ? AND window_start = ?", (table.name, seconds(window_start))
             )
             self.check(now, {})
 """,
@@ -119,7 +119,7 @@ MUTANTS = (
         "R3",
         "a journal that is lost or older than its releases draws nothing",
         JOURNAL,
-        "if found is None or found[0] is None or _time(found[0]) < newest:",
+        "if found is None or found[0] is None or moment(found[0]) < newest:",
         "if found is None:",
         ("tests/test_journal_kept.py::test_a_journal_that_is_older_than_its_releases_is_refused",),
     ),
@@ -143,7 +143,7 @@ MUTANTS = (
         JOURNAL,
         _RETURN_KNOWN,
         """            if known is not None:
-                event, late = self._codec.decode(Release, known), self._fresh(table, contributions)
+                event, late = self._codec.decode(Release, known), self._units.fresh(table, contributions)
                 first = replace(event.cells[0], value=event.cells[0].value + len(late))
                 return self._codec.encode(replace(event, cells=(first, *event.cells[1:])))
             self.check(now, {})
@@ -247,7 +247,7 @@ MUTANTS = (
     Mutant(
         "R8",
         "the journal remembers what was admitted in the own week",
-        JOURNAL,
+        LEDGER,
         "WHERE name = ? AND unit = ? AND own_week = ?",
         "WHERE name = ? AND unit = ? AND own_week < 0 + 0 * ?",
         ("tests/test_journal.py::test_the_caps_hold_across_windows_and_across_restarts",),
@@ -255,7 +255,7 @@ MUTANTS = (
     Mutant(
         "R8",
         "what was considered once is not considered again",
-        JOURNAL,
+        LEDGER,
         "[(table.name, c.contribution_id, start) for c in fresh]",
         "[(table.name, c.contribution_id, start) for c in fresh[:0]]",
         ("tests/test_journal.py::test_a_contribution_considered_once_is_never_counted_again",),
@@ -263,7 +263,7 @@ MUTANTS = (
     Mutant(
         "R8",
         "a rotation of keys takes along what was spent",
-        JOURNAL,
+        LEDGER,
         'for table in ("admitted", "own_week"):',
         'for table in ("own_week",):',
         (
@@ -374,9 +374,9 @@ MUTANTS = (
     Mutant(
         "R13",
         "the journal forgets who was counted",
-        JOURNAL,
-        "                self._forget(table, window_start)\n",
-        "                pass\n",
+        LEDGER,
+        "            self._forget(window_start)\n",
+        "            pass\n",
         (
             "tests/test_pitfalls.py::test_the_journal_forgets_who_was_counted_and_keeps_what_later_windows_depend_on",
         ),
@@ -408,7 +408,7 @@ MUTANTS = (
         """            if known is not None and contributions:
                 return known
             self._db.execute(
-                "DELETE FROM release WHERE name = ? AND window_start = ?", (table.name, _seconds(window_start))
+                "DELETE FROM release WHERE name = ? AND window_start = ?", (table.name, seconds(window_start))
             )
             self.check(now, {})
 """,

@@ -358,7 +358,7 @@ def test_the_own_week_of_the_audit_is_the_journals(tmp_path):
     tokens = Tokens(b"m" * 32)
     journal = Journal(tmp_path / "journal.db", POLICY, tokens, codec())
     for name in ("a", "b", "c"):
-        assert scenarios.phase(tokens, name) == journal._phase(tokens.unit("WORKPLACE", name))
+        assert scenarios.phase(tokens, name) == journal._units.phase(tokens.unit("WORKPLACE", name))
 
 
 def test_a_canary_is_counted_in_one_own_week_and_shares_no_cell():

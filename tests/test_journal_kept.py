@@ -11,11 +11,13 @@ from importlib.resources import files
 import pytest
 
 import streams.journal
+import streams.ledger
 from schemas.codec import Codec, Undecodable
 from schemas.events import Release
 from schemas.registry import FolderRegistry
 from schemas.tokens import Tokens
-from streams.journal import Journal, ReleaseRefused
+from streams.journal import Journal
+from streams.ledger import ReleaseRefused
 from streams.rotate import renamed, units
 from streams.steps.admit import Contribution
 from streams.steps.explain import Coverage
@@ -151,10 +153,10 @@ def test_what_units_spent_in_lost_windows_counts_as_spent(exact, tmp_path, journ
     # The own weeks at hand end within seven days, each on the unit's own day; from then on it is counted again.
     assert counted[0] < 40 and sum(counted[:7]) == sum(counted[7:]) == 40
     by_unit = {unit: week for name, unit, week, *_ in rows(tmp_path / "new", "admitted")}
-    phases = {unit: new._phase(unit) for unit in by_unit}
+    phases = {unit: new._units.phase(unit) for unit in by_unit}
     last_lost = MONDAY + 29 * DAY
     for unit, week in by_unit.items():
-        assert week > streams.journal.own_week(unit, last_lost, POLICY, phases.__getitem__)
+        assert week > streams.ledger.own_week(unit, last_lost, POLICY, phases.__getitem__)
 
 
 @pytest.mark.guards("R8")
@@ -240,8 +242,8 @@ def test_what_is_under_way_under_an_old_name_counts_under_the_new_one(exact, jou
     journal.rotate(names(), ROTATED, MONDAY + DAY)
     late = [a_report(was, "late", sector="D"), a_report(ROTATED.unit("WORKPLACE", "W1"), "new", sector="E")]
     week = {
-        day: streams.journal.own_week(
-            "u", MONDAY + day * DAY, POLICY, lambda _: journal._phase(ROTATED.unit("WORKPLACE", "W1"))
+        day: streams.ledger.own_week(
+            "u", MONDAY + day * DAY, POLICY, lambda _: journal._units.phase(ROTATED.unit("WORKPLACE", "W1"))
         )
         for day in (0, 1)
     }

@@ -135,7 +135,7 @@ def played(folder, stream, policy, *, start=START, rotate_after=None, restart_af
         if number == restart_after:
             journal._db.close()
             journal = Journal(path, policy, tokens, CODEC)
-    phases = {i: journal._phase(tokens.unit("WORKPLACE", i)) for i in IDS}
+    phases = {i: journal._units.phase(tokens.unit("WORKPLACE", i)) for i in IDS}
     journal._db.close()
     return payloads, counted, phases
 
@@ -244,7 +244,7 @@ def test_what_an_exhausted_unit_sends_leaves_every_released_byte_and_every_log_a
 ):
     caplog.set_level(logging.DEBUG)
     rng, policy = random.Random(14), a_policy(7, weeks)
-    phase = Journal(tmp_path / "x.db", policy, OLD, CODEC)._phase(OLD.unit("WORKPLACE", "W0"))
+    phase = Journal(tmp_path / "x.db", policy, OLD, CODEC)._units.phase(OLD.unit("WORKPLACE", "W0"))
     first = next(
         START + n * DAY for n in range(7) if (((START + n * DAY) - EPOCH).days + phase % 7) % 7 == 0
     )  # the first day of the unit's own week

@@ -31,7 +31,8 @@ from schemas.registry import FolderRegistry
 from schemas.tokens import Tokens
 from streams.audit.attacker import Reading
 from streams.audit.transcript import Line, Seen, of_lines, of_messages
-from streams.journal import Journal, ReleaseRefused
+from streams.journal import Journal
+from streams.ledger import ReleaseRefused
 from streams.logs import Discreet
 from streams.releaser import Releaser
 from streams.rotate import renamed, units

@@ -9,7 +9,7 @@ import click
 from connectors.kafka import values
 from schemas import topics
 from schemas.codec import Undecodable
-from streams.app import read_policy, system_clock
+from streams.app import read_policy
 from streams.commands.view import view
 from streams.console import example, node
 from streams.restore import lacks, newest, stored
@@ -81,7 +81,7 @@ def release_budget(as_json: bool) -> None:
         name: (n, newest_start + timedelta(hours=hours.get(name, 24)))
         for name, (n, newest_start) in here.journal().windows().items()
     }
-    rows = budget(here.policy, released, system_clock())
+    rows = budget(here.policy, released)
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -90,7 +90,8 @@ def release_budget(as_json: bool) -> None:
             f"{row['table']}: {row['windows_released']} windows released"
             + (f" until {row['until']}" if row["until"] else "")
             + f"; a workplace spends {row['loss_per_own_week']} {row['unit']} in an own week it is counted in;"
-            f" at most {row['most_spent_in_a_year']} so far in a year, {row['promised_per_year']} promised"
+            f" at most {row['most_spent_in_a_block']} so far in a block of a year ({row['promised_in_a_block']} promised),"
+            f" {row['most_spent_in_a_year']} in a year that touches two ({row['promised_in_a_year']} promised)"
         )
 
 

@@ -146,7 +146,7 @@ def fingerprint(domain: Sequence[tuple[str, ...]]) -> str:
     return hashlib.sha256("\n".join(sorted("\t".join(cell) for cell in domain)).encode()).hexdigest()
 
 
-def budget(policy: Policy, released: dict[str, tuple[int, datetime]], now: datetime) -> list[dict[str, Any]]:
+def budget(policy: Policy, released: dict[str, tuple[int, datetime]]) -> list[dict[str, Any]]:
     """Return, per table, what is promised and the most that anybody can have spent of it.
 
     What units really spent is data and appears nowhere: the bound follows from the windows alone.
@@ -154,23 +154,24 @@ def budget(policy: Policy, released: dict[str, tuple[int, datetime]], now: datet
     Args:
         policy: the promise.
         released: per table, how many windows are released and the end of the newest.
-        now: the time, UTC.
     """
     rows = []
     for table in policy.tables:
-        windows, until = released.get(table.name, (0, now))
+        windows, until = released.get(table.name, (0, None))
         days = -(-windows * table.window_hours // 24)
-        own_weeks = min(-(-days // policy.own_week_days) + 1, policy.own_weeks_in_a_year) if windows else 0
-        counted = min(own_weeks, policy.own_weeks_per_year)
+        touched = -(-days // policy.own_week_days) + 1 if windows else 0
+        most = policy.own_weeks_per_year  # in a block; any year touches two at most
         rows.append(
             {
                 "table": table.name,
                 "windows_released": windows,
-                "until": until.isoformat() if windows else None,
+                "until": until.isoformat() if until else None,
                 "loss_per_own_week": table.loss,
                 "unit": "milli-epsilon" if table.milli_epsilon else "micro-rho",
-                "most_spent_in_a_year": counted * table.loss,
-                "promised_per_year": policy.own_weeks_per_year * table.loss,
+                "most_spent_in_a_block": min(touched, most) * table.loss,
+                "promised_in_a_block": most * table.loss,
+                "most_spent_in_a_year": min(touched, 2 * most) * table.loss,
+                "promised_in_a_year": 2 * most * table.loss,
             }
         )
     return rows

@@ -86,8 +86,8 @@ def test_the_budget_names_no_unit_and_does_not_depend_on_what_was_spent(home, tm
     assert chorus(home, "release", "budget", "--json").stdout == told.stdout
     rows = {row["table"]: row for row in json.loads(told.stdout)}
     # Three days can touch two own weeks.
-    assert rows["sector_indicator"]["most_spent_in_a_year"] == 2 * 500
-    assert rows["sector_indicator"]["promised_per_year"] == 12 * 500
+    assert rows["sector_indicator"]["most_spent_in_a_block"] == 2 * 500
+    assert rows["sector_indicator"]["promised_in_a_year"] == 24 * 500
 
 
 def test_a_lost_journal_is_noticed_and_comes_back_from_what_was_released(home):

@@ -87,8 +87,9 @@ def attack(
 ) -> list[Bound]:
     """Return what an attacker proves who reads transcripts and knows of half of them whether the unit was in.
 
-    That half, drawn by ``chance``, trains: it decides what is looked at, where the line is, and which of two bounds
-    is used. The rest measures, once, and only its counts enter the bound.
+    That half, drawn by ``chance``, trains: one part of it learns what to look at, and the other chooses among that:
+    what has been learned by heart looks perfect only where it was learned. It also says where the line is, and which
+    of two bounds is used. The rest measures, once, and only its counts enter the bound.
 
     Args:
         transcripts: one of each run; or, of one run with many units, what can be read around each of them.
@@ -106,15 +107,21 @@ def attack(
     n = len(transcripts)
     if len(inside) != n:
         raise ValueError("needs a coin for each transcript")
-    training = np.zeros(n, dtype=bool)
-    training[chance.permutation(n)[: n // 2]] = True
-    if any(len(set(inside[half].tolist())) < 2 for half in (training, ~training)):
+    learning, choosing, measured = (np.zeros(n, dtype=bool) for _ in range(3))
+    drawn = chance.permutation(n)
+    for part, of in (
+        (learning, drawn[: n // 4]),
+        (choosing, drawn[n // 4 : n // 2]),
+        (measured, drawn[n // 2 :]),
+    ):
+        part[of] = True
+    if any(len(set(inside[part].tolist())) < 2 for part in (learning, choosing, measured)):
         return [Bound(0.0) for _ in alphas]  # nothing can be learned, or nothing measured
-    scores = _scores(columns(transcripts), inside, training, hints)
+    scores = _scores(columns(transcripts), inside, learning, hints)
     found = []
     for alpha in alphas:
-        rule = _rule(scores, inside, training, alpha, delta, apart)
-        found.append(_measure(rule, inside, ~training, alpha, delta))
+        rule = _rule(scores, inside, choosing, alpha, delta, apart)
+        found.append(_measure(rule, inside, measured, alpha, delta))
     return found
 
 
@@ -147,17 +154,17 @@ def _measure(rule: _Rule, inside: Bools, measured: Bools, alpha: float, delta: f
 
 
 def _rule(
-    scores: Sequence[Floats], inside: Bools, training: Bools, alpha: float, delta: float, apart: bool
+    scores: Sequence[Floats], inside: Bools, choosing: Bools, alpha: float, delta: float, apart: bool
 ) -> _Rule:
-    """Choose, on the training half alone, the rule that would prove most."""
+    """Choose, on the runs for that alone, the rule that would prove most."""
     best, most = _Rule(scores[0], np.inf), (-1.0, 0, 0.0)
     kinds = ((True, False), (False, False), (False, True)) if apart else ((True, False),)
     for score in scores:
         for signed in (score, -score):
-            for line, room in _lines(signed[training]):
+            for line, room in _lines(signed[choosing]):
                 for coins, turned in kinds:
                     rule = _Rule(signed, line, coins, turned)
-                    bound = _measure(rule, inside, training, alpha, delta)
+                    bound = _measure(rule, inside, choosing, alpha, delta)
                     # Of rules that prove as much, the one that is right more often; then the one with more room.
                     if (bound.epsilon, bound.hits, room) > most:
                         best, most = rule, (bound.epsilon, bound.hits, room)
@@ -175,21 +182,21 @@ def _lines(score: Floats) -> list[tuple[float, float]]:
     return [(float(middles[i]), float(gaps[i])) for i in sorted({*few.tolist(), *widest.tolist()})]
 
 
-def _scores(table: Columns, inside: Bools, training: Bools, hints: Sequence[Place]) -> list[Floats]:
-    """Return what the attacker may look at: one number per run each, learned on the training runs alone."""
+def _scores(table: Columns, inside: Bools, learning: Bools, hints: Sequence[Place]) -> list[Floats]:
+    """Return what the attacker may look at: one number per run each, learned on the runs for that alone."""
     hinted = table.values[:, [c for p in hints if (c := table.places.get(p)) is not None]]
-    base = np.floor(np.median(hinted[training & ~inside], axis=0)) if hinted.size else hinted[:1]
+    base = np.floor(np.median(hinted[learning & ~inside], axis=0)) if hinted.size else hinted[:1]
     found = [np.clip(hinted, base, base + 1).sum(1), np.clip(hinted, 0, 1).sum(1), hinted.sum(1)]
     everything = np.hstack([table.values, table.derived])
-    varied = everything[:, np.ptp(everything[training], axis=0) > 0]
+    varied = everything[:, np.ptp(everything[learning], axis=0) > 0]
     if not varied.size:
         return found
-    seen, truth = varied[training], inside[training]
+    seen, truth = varied[learning], inside[learning]
     gap = seen[truth].mean(0) - seen[~truth].mean(0)
     sure = np.abs(gap) / (seen.std(0) + 1e-9) * np.sqrt(len(seen) / 4)
     order = np.argsort(-sure)
     found += [varied[:, c] for c in order[:_SINGLE]]
-    found.append(_logistic(varied[:, order[:_LEARNED]], truth, training))
+    found.append(_logistic(varied[:, order[:_LEARNED]], truth, learning))
     with_it, without = np.median(seen[truth], 0), np.median(seen[~truth], 0)
     for least in _SURE:
         # The likelihood ratio of Laplace noise: flat outside, and straight between the two centres.
@@ -200,11 +207,11 @@ def _scores(table: Columns, inside: Bools, training: Bools, hints: Sequence[Plac
     return found
 
 
-def _logistic(table: Floats, truth: Bools, training: Bools, ridge: float = 1e-2) -> Floats:
+def _logistic(table: Floats, truth: Bools, learning: Bools, ridge: float = 1e-2) -> Floats:
     """Return a ridge-logistic score, fitted by Newton's steps on standardised columns."""
-    mean, spread = table[training].mean(0), table[training].std(0) + 1e-9
+    mean, spread = table[learning].mean(0), table[learning].std(0) + 1e-9
     rows = np.column_stack([np.ones(len(table)), (table - mean) / spread])
-    known, weights = rows[training], np.zeros(rows.shape[1])
+    known, weights = rows[learning], np.zeros(rows.shape[1])
     penalty = ridge * len(known) * np.eye(len(weights))
     penalty[0, 0] = 1e-9
     for _ in range(30):

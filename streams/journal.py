@@ -11,6 +11,7 @@ clock that went back, a domain that changed under its version, a journal that is
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from connectors.sqlite import Database, open_database
@@ -29,7 +30,8 @@ from streams.steps.publish import publish_at
 _DDL = """
 CREATE TABLE IF NOT EXISTS release (
   name TEXT, window_start INTEGER, mechanism TEXT NOT NULL, loss INTEGER NOT NULL, sensitivity INTEGER NOT NULL,
-  noise_scale INTEGER NOT NULL, payload BLOB NOT NULL, committed INTEGER NOT NULL, published INTEGER NOT NULL,
+  noise_scale INTEGER NOT NULL, payload BLOB NOT NULL, committed INTEGER NOT NULL, due INTEGER NOT NULL,
+  published INTEGER NOT NULL,
   PRIMARY KEY (name, window_start),
   -- What is lost is what was promised, in whole numbers: thousandths of epsilon, or millionths of rho.
   CHECK (CASE mechanism
@@ -74,6 +76,7 @@ class Journal:
             )
         self._policy, self._codec = policy, codec
         self._units = Units(self._db, policy, tokens)
+        self._fingerprint = cache(lambda table: fingerprint(policy.domain(table)))
 
     def beginning(self, now: datetime) -> datetime:
         """Return when this journal began: ``now``, the first time it is asked."""
@@ -163,7 +166,7 @@ class Journal:
             )
             payload = self._codec.encode(self._event(table, window_start, window_end, cells, coverage))
             self._units.enter(table, window_start, fresh, added)
-            self._write(table, window_start, payload, now)
+            self._write(table, window_start, window_end, payload, now)
         return payload
 
     def unpublished(self, now: datetime | None = None, limit: int = 200) -> list[tuple[str, int, bytes]]:
@@ -172,15 +175,14 @@ class Journal:
         With ``now``, only those whose instant of publication has come: a public schedule that does not show
         how long counting took.
         """
-        rows = self._db.all(
-            "SELECT name, window_start, payload, committed FROM release WHERE published = 0"
-            " ORDER BY window_start, name LIMIT ?",
-            limit,
-        )
         return [
             (name, start, payload)
-            for name, start, payload, committed in rows
-            if now is None or self._publish_at(payload, committed) <= now
+            for name, start, payload in self._db.all(
+                "SELECT name, window_start, payload FROM release WHERE published = 0 AND (?1 IS NULL OR due <= ?1)"
+                " ORDER BY window_start, name LIMIT ?2",
+                None if now is None else seconds(now),
+                limit,
+            )
         ]
 
     def published(self, releases: Sequence[tuple[str, int, bytes]]) -> None:
@@ -259,13 +261,9 @@ class Journal:
         )
         return row[0] if row else None
 
-    def _publish_at(self, payload: bytes, committed: int) -> datetime:
-        end = self._codec.decode(Release, payload).window_end
-        return publish_at(end, moment(committed), self._policy)
-
     def _domain_is_kept(self, table: Table) -> None:
         """Refuse a domain that is not the one its version had, or a version that goes back."""
-        version, sha256 = self._policy.domain_version, fingerprint(self._policy.domain(table))
+        version, sha256 = self._policy.domain_version, self._fingerprint(table)
         newest = self._db.one(
             "SELECT version, sha256 FROM domain WHERE name = ? ORDER BY version DESC LIMIT 1", table.name
         )
@@ -303,19 +301,26 @@ class Journal:
         self,
         table: Table,
         window_start: datetime,
+        window_end: datetime,
         payload: bytes,
         now: datetime,
     ) -> None:
-        start = seconds(window_start)
         self._db.execute(
             "INSERT OR IGNORE INTO domain VALUES (?, ?, ?)",
-            (table.name, self._policy.domain_version, fingerprint(self._policy.domain(table))),
+            (table.name, self._policy.domain_version, self._fingerprint(table)),
         )
         self._db.execute(
-            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
             (
-                *(table.name, start, table.mechanism, table.loss, table.cells, table.noise_scale),
-                *(payload, seconds(now)),
+                *(
+                    table.name,
+                    seconds(window_start),
+                    table.mechanism,
+                    table.loss,
+                    table.cells,
+                    table.noise_scale,
+                ),
+                *(payload, seconds(now), seconds(publish_at(window_end, now, self._policy))),
             ),
         )
 
@@ -326,7 +331,7 @@ class Journal:
             (event.table, event.domain_version, fingerprint(cells)),
         )
         self._db.execute(
-            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
             (
                 *(event.table, seconds(event.window_start), event.mechanism),
                 *(event.milli_epsilon or event.micro_rho, event.sensitivity_l1, event.noise_scale),
@@ -343,7 +348,7 @@ def _upgrade(db: Database) -> None:
         db.execute(_DDL.split(";\n")[0])
         db.execute(
             "INSERT INTO release SELECT name, window_start, 'discrete_laplace', milli_epsilon, sensitivity,"
-            " noise_scale, payload, 0, published FROM release_before"
+            " noise_scale, payload, 0, 0, published FROM release_before"
         )
         db.execute("DROP TABLE release_before")
 

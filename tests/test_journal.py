@@ -171,13 +171,13 @@ def test_a_workplace_is_counted_in_twelve_own_weeks_of_a_year_over_all_tables(ex
 )
 def test_the_database_itself_refuses_a_debit_that_is_not_the_arithmetic(journal, tmp_path, row):
     with sqlite3.connect(tmp_path / "journal.db") as db, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-        db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0)")
+        db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0, 0)")
 
 
 @pytest.mark.parametrize("row", ["'discrete_laplace', 500, 2, 4", "'discrete_gaussian', 40000, 2, 5"])
 def test_the_database_takes_a_debit_that_is(journal, tmp_path, row):
     with sqlite3.connect(tmp_path / "journal.db") as db:
-        db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0)")
+        db.execute(f"INSERT INTO release VALUES ('t', 0, {row}, x'00', 0, 0, 0)")
 
 
 @pytest.mark.guards("R6")

@@ -552,8 +552,9 @@ def test_the_topic_the_tables_the_api_the_page_and_the_export_show_one_value_of_
         if (view["sector"], view["region"], view["days"]) == ("ALL", "TH-10", 1)
     ]
     assert finest["value"] == cell
-    page = answers[f"/numbers?indicator=RID&region=TH-10&until={day}"].replace("−", "-")
-    assert re.search(rf"(?<![\d-]){cell}(?!\d)", page)
+    # People are shown 0 where noise has gone below it; what can be computed with never is.
+    figure = f"{cell}" if cell > 0 else "about 0"
+    assert re.search(rf"(?<!\d){figure}(?!\d)", answers[f"/numbers?indicator=RID&region=TH-10&until={day}"])
 
 
 def _committed(journal):

@@ -144,8 +144,8 @@ MUTANTS = (
         _RETURN_KNOWN,
         """            if known is not None:
                 event, late = self._codec.decode(Release, known), self._units.fresh(table, contributions)
-                first = replace(event.cells[0], value=event.cells[0].value + len(late))
-                return self._codec.encode(replace(event, cells=(first, *event.cells[1:])))
+                first = __import__("dataclasses").replace(event.cells[0], value=event.cells[0].value + len(late))
+                return self._codec.encode(__import__("dataclasses").replace(event, cells=(first, *event.cells[1:])))
             self.check(now, {})
 """,
         (
@@ -545,7 +545,7 @@ MUTANTS = (
                 phases.__getitem__,
 """,
         """                self._policy,
-                replace(table, cells=table.cells + len(fresh) // 1000),
+                __import__("dataclasses").replace(table, cells=table.cells + len(fresh) // 1000),
                 window_start,
                 phases.__getitem__,
 """,

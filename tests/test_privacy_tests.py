@@ -65,8 +65,9 @@ def test_what_is_tested_with_a_mutant_is_the_copy_and_not_what_is_installed(tree
     assert not (tree / ".venv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pitfall", PITFALLS)
 def test_without_its_fix_the_tests_that_guard_a_pitfall_fail(pitfall, tree):
-    """Takes some two minutes for all twenty: each mutant is a run of pytest of its own."""
+    """Three minutes for all twenty: each mutant is a run of pytest of its own."""
     wrong = {mutant.fix: why for mutant, why, *_ in mutants.run(tree, mutants.of([pitfall])) if why}
     assert not wrong

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from harness import clean_environment
 
 BUGS = Path(__file__).parents[1] / "audit_bugs.py"
@@ -30,6 +31,7 @@ def test_the_correct_node_is_not_flagged():
     assert "Traceback" not in errors and " ERROR " not in errors
 
 
+@pytest.mark.slow
 def test_a_node_without_noise_is_flagged():
     status, found, errors = run(BUGS, "--json", "--full", "--canaries", "210", "--days", "9", "no noise")
     assert status == 0, errors[-2000:]

@@ -25,7 +25,7 @@ class Unanswered(Exception):
 
 
 class ClickHouse:
-    """Insert and query. Safe to share between threads."""
+    """Insert and query; times come back in UTC and say so. Safe to share between threads."""
 
     def __init__(self, url: str | None, path: Path) -> None:
         """Connect to the server at ``url``, or open chDB in the folder ``path``."""
@@ -33,7 +33,7 @@ class ClickHouse:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         dsn = url or f"chdb://{path.resolve()}"
         try:
-            self._client = clickhouse_connect.get_client(dsn=dsn)
+            self._client = clickhouse_connect.get_client(dsn=dsn, tz_mode="aware")
         except ClickHouseError as error:
             hint = (
                 ""

@@ -52,22 +52,44 @@ def create_topics(bootstrap: str, topics: Iterable[Topic]) -> None:
                 raise
 
 
-def values(bootstrap: str, topic: Topic, quiet_seconds: float = 3) -> Iterator[bytes]:
-    """Yield every value on a topic from its beginning, until nothing has come for ``quiet_seconds``.
+def values(
+    bootstrap: str, topic: Topic, quiet_seconds: float = 3, patience_seconds: float = 60
+) -> Iterator[bytes]:
+    """Yield every value on a topic from its beginning.
 
-    No watermark is asked: the embedded broker's read too low.
+    It ends when the broker has named the end of every partition and nothing more has come for ``quiet_seconds``.
+    The end alone is not enough: the embedded broker names one that is too low. Quiet alone is not: a slow
+    broker would be an empty topic.
+
+    Raises:
+        ConnectionError: an error, or an end that is not named in ``patience_seconds`` without a message.
     """
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": "chorus-reader", "enable.auto.commit": False},
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "chorus-reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        },
         logger=_log,
     )
+    open_ends = set(range(topic.partitions))
+    deadline = time.monotonic() + patience_seconds
     try:
         consumer.assign([TopicPartition(topic.name, p, OFFSET_BEGINNING) for p in range(topic.partitions)])
-        while (message := consumer.poll(quiet_seconds)) is not None:
-            if message.error():
+        while (message := consumer.poll(quiet_seconds)) is not None or open_ends:
+            if message is None:
+                if time.monotonic() > deadline:
+                    raise ConnectionError("Kafka does not say where a topic ends")
+                continue
+            error = message.error()
+            if error and error.code() == KafkaError._PARTITION_EOF:
+                open_ends.discard(message.partition())
+            elif error:
                 raise ConnectionError("Kafka does not give back what is on a topic")
-            if message.value() is not None:
+            elif message.value() is not None:
                 yield message.value()
+            deadline = time.monotonic() + patience_seconds
     finally:
         consumer.close()
 

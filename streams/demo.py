@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -162,7 +162,7 @@ async def _until_told(node: Node, until: datetime) -> None:
         told = await asyncio.to_thread(
             node.db.query, "SELECT table, max(window_end) FROM released.releases GROUP BY table"
         )
-        newest = {table: end.replace(tzinfo=UTC) for table, end in told}
+        newest = dict(told)
         offset = timedelta(seconds=node.policy.publish_offset_seconds)
         if all(newest.get(t.name) == until - offset for t in node.policy.tables):
             break
@@ -214,9 +214,8 @@ def _tells_of(alert: dict[str, Any], outbreak: Outbreak, season: Season) -> bool
     last = season.start + timedelta(days=outbreak.last_day + 1) + _GRACE
     somewhere = alert["sector"] == outbreak.sector or alert["region"] == outbreak.admin1
     everywhere = alert["sector"] == alert["region"] == "ALL"
-    opened = alert["opened_at"].replace(tzinfo=UTC)
     same = bool(alert["indicator"] == outbreak.indicator)
-    return same and (somewhere or everywhere) and first < opened <= last
+    return same and (somewhere or everywhere) and first < alert["opened_at"] <= last
 
 
 def in_words(summary: Summary) -> str:

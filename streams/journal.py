@@ -9,6 +9,7 @@ clock that went back, a domain that changed under its version, a journal that is
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -210,7 +211,8 @@ class Journal:
         has room for the most it may have used. What landed before their end counts no more.
 
         Raises:
-            ReleaseRefused: two different releases of one window are there: nothing is taken back.
+            ReleaseRefused: two different releases of one window are there, or one states a loss that is not
+                that of its noise: nothing is taken back.
         """
         lost: list[Release] = []
         with self._db.write():
@@ -221,7 +223,12 @@ class Journal:
                     "SELECT payload FROM release WHERE name = ? AND window_start = ?", event.table, start
                 )
                 if row is None:
-                    self._insert(event, payload)
+                    try:
+                        self._insert(event, payload)
+                    except sqlite3.IntegrityError:
+                        raise ReleaseRefused(
+                            f"{event.release_id} states another loss than its noise has: nothing was taken back"
+                        ) from None
                     lost.append(event)
                 elif self._codec.decode(Release, row[0]).cells != event.cells:
                     raise ReleaseRefused(

@@ -1,7 +1,7 @@
 """What has landed in the sealed zone and may be counted, as the releaser asks for it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from connectors.clickhouse import ClickHouse
@@ -30,7 +30,7 @@ def landed(db: ClickHouse, first: datetime, until: datetime) -> list[tuple[datet
             codes = one(tuple(one(code) for code in indicators))
             found.append(
                 (
-                    one(hour if hour.tzinfo else hour.replace(tzinfo=UTC)),
+                    one(hour),
                     Contribution(
                         i.bytes,
                         token.bytes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from connectors.clickhouse import ClickHouse
@@ -14,7 +14,7 @@ from streams.steps.policy import Policy
 def newest(db: ClickHouse) -> dict[str, datetime]:
     """Return, per table, the start of the newest window that ClickHouse has."""
     rows = db.query("SELECT table, max(window_start) FROM released.releases GROUP BY table")
-    return {table: _utc(start) for table, start in rows}
+    return dict(rows)
 
 
 def newest_of(payloads: Iterable[bytes], codec: Codec) -> dict[str, datetime]:
@@ -58,12 +58,7 @@ def stored(db: ClickHouse, codec: Codec, policy: Policy) -> Iterator[bytes]:
 
 
 def _release(row: Mapping[str, Any], cells: Iterable[tuple[str, str, str, int]]) -> Release:
-    times = {name: _utc(row[name]) for name in ("window_start", "window_end")}
     return Release(
-        **{**row, **times},
+        **row,
         cells=tuple(Cell(indicator=i, sector=s, region=r, value=v) for i, s, r, v in cells),
     )
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ worker says the same.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,4 @@ class Watcher:
         values = np.zeros((len(rows), len(domain)), dtype=np.int64)
         for index, (_, released) in enumerate(rows):
             values[index, in_order] = released
-        return [_utc(start) for start, _ in rows], values
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        return [start for start, _ in rows], values

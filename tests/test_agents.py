@@ -172,7 +172,7 @@ def test_every_kind_of_row_fits_its_table(db):
     db.insert("sealed.contributions", [agents._contribution_row(a_contribution(), NOW)], "1")
     db.insert("sealed.dead_letters", [agents._dead_letter_row(letter, NOW)], "2")
     db.insert("cases.reports", [agents._case_row(case, NOW)], "3")
-    assert db.query("SELECT landed_hour FROM sealed.contributions")[0][0].replace(tzinfo=UTC) == LANDED
+    assert db.query("SELECT landed_hour FROM sealed.contributions")[0][0] == LANDED
     assert db.query("SELECT partition, offset, source_id FROM sealed.dead_letters") == [(-1, -1, "")]
     ((narratives,),) = db.query("SELECT narratives FROM cases.reports")
     assert [tuple(n.values()) if isinstance(n, dict) else tuple(n) for n in narratives] == [("1", "<TEXT>")]

@@ -228,11 +228,11 @@ def test_an_analyst_sees_of_system_tables_no_word_of_the_sealed_zone_or_the_case
     assert set(ask("chorus_analyst", *hidden).values()) == {"ok"}
 
 
+@pytest.mark.server
 @pytest.mark.guards("R15")
 def test_on_a_server_an_analyst_is_denied_the_sealed_zone_and_the_cases(tmp_path):
     """Needs a server to which this may add roles and a user; everything else above runs without one."""
-    if not URL:
-        pytest.skip(f"set {SERVER} to a ClickHouse server on which roles may be made")
+    assert URL, f"set {SERVER} to a ClickHouse server on which roles may be made"
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import DatabaseError
 

@@ -203,7 +203,7 @@ def test_what_is_no_release_is_not_taken_back(tmp_path, journal):
         journal.restore([b"\0\0\0\0\x07garbage"])
     event = CODEC.decode(Release, release(journal, []))
     forged = replace(event, milli_epsilon=1, window_start=MONDAY + DAY)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(ReleaseRefused, match="another loss than its noise"):
         journal.restore([CODEC.encode(forged)])
     assert len(rows(tmp_path, "release")) == 1
 

@@ -1,5 +1,6 @@
 """What readers have of our releases, as a lost journal asks for it: from Kafka and from ClickHouse."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -72,6 +73,18 @@ def test_an_empty_topic_gives_back_nothing(tmp_path):
     with EmbeddedBroker(tmp_path / "log") as broker:
         create_topics(broker.bootstrap, [topics.RELEASES])
         assert list(values(broker.bootstrap, topics.RELEASES, quiet_seconds=1)) == []
+
+
+@pytest.fixture
+def silent():
+    """A port that takes connections and never answers: a broker too slow to be heard."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_broker_that_does_not_answer_is_no_empty_topic(silent):
+    with pytest.raises(ConnectionError, match="where a topic ends"):
+        list(values(silent, topics.RELEASES, quiet_seconds=0.1, patience_seconds=1))
 
 
 def test_clickhouse_gives_back_every_release_byte_for_byte(db, told, codec):

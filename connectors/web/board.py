@@ -1,7 +1,7 @@
 """What the page and the API show, read from the ``released`` database and nothing else."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors import released
@@ -44,7 +44,7 @@ def board(db: ClickHouse, now: datetime, stream_ok: bool) -> Board:
         closed_alerts=tuple(a for a in shown if a.state == "CLOSED"),
         latest_title=title,
         latest=rows,
-        released_until=_utc(until[0]) if until[1] else None,
+        released_until=until[0] if until[1] else None,
         stream_ok=stream_ok,
     )
 
@@ -91,7 +91,7 @@ def finest(db: ClickHouse, asked: Mapping[str, str]) -> released.Finest:
 
 def around(db: ClickHouse, row: Mapping[str, Any]) -> released.Finest | None:
     """Return the finest usable view of an alert's cell on its last day; None if there is no such cell any more."""
-    last, newest = (_utc(row["updated_at"]) - timedelta(seconds=1)).date(), released.newest(db)
+    last, newest = (row["updated_at"] - timedelta(seconds=1)).date(), released.newest(db)
     try:
         # An hourly alert is ahead of the daily tables.
         return released.finest(db, row["indicator"], row["sector"], row["region"], min(last, newest or last))
@@ -111,7 +111,7 @@ def view(db: ClickHouse, row: Mapping[str, Any]) -> AlertView:
         region=row["region"],
         limit=_POINTS,
     )[::-1]
-    size = points[-1][1] - points[-1][0] if points else _utc(row["opened_at"]) - _utc(row["opened_at"])
+    size = points[-1][1] - points[-1][0] if points else timedelta()
     closed = row["closed_at"]
     return AlertView(
         alert_id=row["alert_id"],
@@ -119,22 +119,18 @@ def view(db: ClickHouse, row: Mapping[str, Any]) -> AlertView:
         table=row["table"],
         indicator=codes("ilo_forced_labour_indicators").get(row["indicator"], "Other"),
         where=_where(row["sector"], row["region"]),
-        opened_at=_utc(row["opened_at"]),
-        updated_at=_utc(row["updated_at"]),
-        closed_at=_utc(closed) if closed else None,
+        opened_at=row["opened_at"],
+        updated_at=row["updated_at"],
+        closed_at=closed,
         value=int(row["value"]),
         baseline=float(row["baseline"]),
         e90=int(row["e90"]),
         reason=row["reason"],
-        points=tuple(Point(_utc(start), int(value), float(row["baseline"])) for start, _, value in points),
-        episode=(_utc(row["opened_at"]) - size, _utc(closed) - size if closed else None),
+        points=tuple(Point(start, int(value), float(row["baseline"])) for start, _, value in points),
+        episode=(row["opened_at"] - size, closed - size if closed else None),
     )
 
 
 def _where(sector: str, region: str) -> str:
     parts = [codes("isic4_sections").get(sector), codes("iso3166_2_selected").get(region)]
     return ", ".join(p for p in parts if p) or "Whole country"
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

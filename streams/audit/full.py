@@ -400,19 +400,15 @@ def _tables(
         for table, at, n in db.query(
             f"SELECT table, window_start, count() FROM released.{name} GROUP BY table, window_start"  # noqa: S608
         ):
-            window = (_utc(at) - start) // timedelta(hours=hours[table])
+            window = (at - start) // timedelta(hours=hours[table])
             yield f"{table}.rows of {name}", window, "", float(n)
     for table, at, indicator, sector, region, value in db.query(
         "SELECT table, window_start, indicator, sector, region, value FROM released.cells"
     ):
-        window = (_utc(at) - start) // timedelta(hours=hours[table])
+        window = (at - start) // timedelta(hours=hours[table])
         where = place(table, window, Cell(indicator=indicator, sector=sector, region=region, value=value))
         if told.get(where) != value:
             yield f"{table}.differs", window, where[2], float(value)
-
-
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 # What comes of it.

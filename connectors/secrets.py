@@ -1,8 +1,13 @@
 """The node's master key and operator token: files of mode 0600 in ``home/secrets``, made on first use."""
 
+import base64
 import os
 import secrets
 from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from schemas.tokens import Tokens
 
 
 def _once(path: Path, make: str) -> str:
@@ -45,3 +50,24 @@ def next_unit_key(home: Path) -> bytes:
 def adopt_unit_key(home: Path) -> None:
     """Make the next key of units the key of units; the one before is gone."""
     (home / "secrets" / "units.key.new").replace(home / "secrets" / "units.key")
+
+
+def seal_secret(tokens: Tokens, secret: str) -> str:
+    """Seal a secret that a source shares with us, for its file: a signing secret, or a login."""
+    return _fernet(tokens).encrypt(secret.encode()).decode()
+
+
+def open_secret(tokens: Tokens, sealed: str) -> str:
+    """Open a sealed secret.
+
+    Raises:
+        ValueError: it was sealed under another master key, or changed.
+    """
+    try:
+        return _fernet(tokens).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise ValueError("a secret in a source's file was sealed under another master key") from None
+
+
+def _fernet(tokens: Tokens) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(tokens.key("source-secrets")))

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 from uuid import UUID, uuid4
 
 import click
@@ -39,8 +38,10 @@ from streams import demo as demonstration
 from streams.app import Node, running, stop_signal, system_clock, until_stopped
 from streams.commands.audit import audit
 from streams.commands.bench import bench
+from streams.commands.deadletter import deadletter
 from streams.commands.privacy import privacy
 from streams.commands.release import release
+from streams.commands.source import source
 from streams.console import example
 from streams.ledger import ReleaseRefused
 from streams.pool import NoReader
@@ -229,63 +230,10 @@ def submit(file: Path, source: str, as_json: bool) -> None:
     )
 
 
-@main.group()
-def source() -> None:
-    """Connect sources and look at them."""
+main.add_command(source)
 
 
-@source.command(name="add", epilog=example("chorus source add hotline"))
-@click.argument("name")
-@click.option("--mapping", help="Mapping of its form; canonical if it is new.")
-@click.option(
-    "--deidentify",
-    "where",
-    type=click.Choice(get_args(sources.Where)),
-    help="Where its reports are de-identified: in the stream, or at the source, before anything is sealed."
-    " The stream if it is new.",
-)
-def source_add(name: str, mapping: str | None, where: sources.Where | None) -> None:
-    """Connect a source, or give one a second token; the token is shown once.
-
-    What you do not say of a source that is connected stays as it is.
-    """
-    node = console.node()
-    if mapping not in (None, "canonical"):
-        load(mapping, node.home)
-    try:
-        click.echo(sources.add(node.home, name, mapping, where))
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
-
-
-@source.command(name="list", epilog=example("chorus source list --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def source_list(as_json: bool) -> None:
-    """List the connected sources."""
-    node = console.node()
-    connected = sources.connected(node.home).values()
-    rows = [{"name": s.name, "mapping": s.mapping, "deidentify": s.deidentify} for s in connected]
-    click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(r.values()) for r in rows))
-
-
-@main.group()
-def deadletter() -> None:
-    """Look at what could not be understood: reasons and places, never words."""
-
-
-@deadletter.command(name="list", epilog=example("chorus deadletter list --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def deadletter_list(as_json: bool) -> None:
-    """List dead letters, newest first."""
-    columns = ["dead_letter_id", "at_hour", "source_id", "reason", "stage", "topic", "partition", "offset"]
-    rows = console.node().db.query(
-        f"SELECT {', '.join(columns)} FROM sealed.dead_letters FINAL ORDER BY at_hour DESC LIMIT 1000"  # noqa: S608
-    )
-    if as_json:
-        click.echo(json.dumps([dict(zip(columns, map(str, row), strict=True)) for row in rows]))
-    else:
-        for row in rows:
-            click.echo("\t".join(map(str, row)))
+main.add_command(deadletter)
 
 
 @main.command(epilog=example("chorus deidentify --gazetteer villages.csv < texts.jsonl"))

@@ -1,17 +1,26 @@
 """The connected sources. Each is a file ``home/sources/NAME.toml``; the file name is the name.
 
-A file holds ``mapping`` (a file in ``connectors/mappings`` or ``home/mappings``, or ``canonical``),
-``token_sha256``, a list of up to two digests, so that a token can be rotated without a gap, and ``deidentify``:
-where that happens, in the ``stream`` or at the ``source``, before anything is sealed.
+A file holds
+
+- ``mapping``: a file in ``connectors/mappings`` or ``home/mappings``, or ``canonical``;
+- ``connector``: the system it is, a file in ``connectors/sources``, or ``http`` for one that sends canonical reports;
+- ``deidentify``: where that happens, in the ``stream`` or at the ``source``, before anything is sealed;
+- ``test``: its reports are never counted and never a case;
+- ``token_sha256``: digests of static secrets (bearer token, password, header, path), up to two, so that one can be
+  rotated without a gap;
+- ``[verify]``: ``scheme``, ``header``, and ``sealed``: up to two signing secrets, sealed under the node's master key;
+- ``[pull]``: ``url``, ``every_minutes``, ``sealed`` (its login), and what else the system needs.
 """
 
 import hashlib
+import json
 import re
 import secrets
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Where = Literal["stream", "source"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -29,6 +38,12 @@ class Source:
     mapping: str = "canonical"
     token_sha256: tuple[str, ...] = ()
     deidentify: Where = "stream"
+    connector: str = "http"
+    test: bool = False
+    scheme: str = "bearer"
+    header: str = ""
+    signing: tuple[str, ...] = ()
+    pull: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def connected(home: Path) -> dict[str, Source]:
@@ -42,10 +57,10 @@ def connected(home: Path) -> dict[str, Source]:
 
 def find(home: Path, name: str) -> Source:
     """Return one source; raise ``UnknownSource`` if it is not connected."""
-    path = home / "sources" / f"{name}.toml"
-    if not NAME.fullmatch(name) or not path.is_file():
+    found = existing(home, name)
+    if found is None:
         raise UnknownSource(f"no source {name!r} is connected; `chorus source add {name}` connects one")
-    return _read(path)
+    return found
 
 
 def add(home: Path, name: str, mapping: str | None = None, deidentify: Where | None = None) -> str:
@@ -57,20 +72,56 @@ def add(home: Path, name: str, mapping: str | None = None, deidentify: Where | N
     Raises:
         ValueError: the name is not lower-case letters, digits and underscores.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError("a source name is lower-case letters, digits and underscores, 40 at most")
     token = secrets.token_urlsafe(32)
-    path = home / "sources" / f"{name}.toml"
-    before = _read(path) if path.is_file() else Source(name)
-    digests = [*before.token_sha256[-1:], token_digest(token)]
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    listed = ", ".join(f'"{d}"' for d in digests)
-    path.write_text(
-        f'mapping = "{mapping or before.mapping}"\ndeidentify = "{deidentify or before.deidentify}"\n'
-        f"token_sha256 = [{listed}]\n",
-        encoding="utf-8",
+    before = existing(home, name) or Source(name)
+    write(
+        home,
+        replace(
+            before,
+            mapping=mapping or before.mapping,
+            deidentify=deidentify or before.deidentify,
+            token_sha256=(*before.token_sha256[-1:], token_digest(token)),
+        ),
     )
     return token
+
+
+def existing(home: Path, name: str) -> Source | None:
+    """Return a source, or None if there is none of this name."""
+    path = home / "sources" / f"{name}.toml"
+    return _read(path) if NAME.fullmatch(name) and path.is_file() else None
+
+
+def write(home: Path, source: Source) -> None:
+    """Write a source's file, whole or not at all.
+
+    Raises:
+        ValueError: the name is not lower-case letters, digits and underscores.
+    """
+    if not NAME.fullmatch(source.name):
+        raise ValueError("a source name is lower-case letters, digits and underscores, 40 at most")
+    top: dict[str, Any] = {
+        "mapping": source.mapping,
+        "connector": source.connector,
+        "deidentify": source.deidentify,
+        "test": source.test,
+        "token_sha256": source.token_sha256,
+    }
+    verify = {"scheme": source.scheme, "header": source.header, "sealed": source.signing}
+    lines = [_line(k, v) for k, v in top.items()]
+    lines += ["", "[verify]", *(_line(k, v) for k, v in verify.items())]
+    if source.pull:
+        lines += ["", "[pull]", *(_line(k, v) for k, v in source.pull.items())]
+    path = home / "sources" / f"{source.name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = path.with_suffix(".new")
+    new.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    new.replace(path)
+
+
+def _line(name: str, value: Any) -> str:
+    # JSON's strings, numbers, true, false and lists of these are TOML's as well.
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def token_digest(token: str) -> str:
@@ -78,14 +129,30 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+_KEYS = {"mapping", "connector", "deidentify", "test", "token_sha256", "verify", "pull"}
+_VERIFY = {"scheme", "header", "sealed"}
+
+
 def _read(path: Path) -> Source:
     values = tomllib.loads(path.read_text(encoding="utf-8"))
-    unknown = sorted(set(values) - {"mapping", "token_sha256", "deidentify"})
+    verify = values.get("verify", {})
+    unknown = sorted({*values} - _KEYS | {f"verify.{k}" for k in {*verify} - _VERIFY})
     if unknown:
         raise ValueError(f"{path.name}: unknown names: {', '.join(unknown)}")
     where = values.get("deidentify", "stream")
     if where not in get_args(Where):
         raise ValueError(f"{path.name}: deidentify is one of {', '.join(get_args(Where))}")
+    if not isinstance(values.get("test", False), bool):  # "false" in quotes would count as true
+        raise ValueError(f"{path.name}: test is true or false")
     return Source(
-        path.stem, values.get("mapping", "canonical"), tuple(values.get("token_sha256", ())), deidentify=where
+        path.stem,
+        values.get("mapping", "canonical"),
+        tuple(values.get("token_sha256", ())),
+        deidentify=where,
+        connector=values.get("connector", "http"),
+        test=values.get("test", False),
+        scheme=verify.get("scheme", "bearer"),
+        header=verify.get("header", ""),
+        signing=tuple(verify.get("sealed", ())),
+        pull=values.get("pull", {}),
     )

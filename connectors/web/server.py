@@ -17,7 +17,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from connectors.clickhouse import ClickHouse
@@ -59,8 +59,8 @@ class _TooLarge(Exception):
     pass
 
 
-def build(parts: WebParts) -> Starlette:
-    """Return the ASGI application."""
+def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the ASGI application; ``more`` are the routes of other files of this folder."""
 
     async def post_report(request: Request) -> Response:
         try:
@@ -154,6 +154,7 @@ def build(parts: WebParts) -> Starlette:
             Route("/healthz", healthz),
             Route("/metrics", metrics),
             Mount("/static", StaticFiles(directory=STATIC)),
+            *more,
         ]
     )
     app.add_middleware(_Headers)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID, uuid4
 
 from connectors.keystore import KeyStore
@@ -35,6 +35,10 @@ class Delivery:
         payload: the delivery as it came, in a canonical form; tells a repeat from a revision.
         root_id: the source's own id of the report; empty when the delivery could not be mapped.
         body: the report, or None when the delivery could not be mapped: it becomes a dead letter.
+        op: what it does to the report.
+        test: it is never counted and never a case.
+        reason: why it has no body, a code of ``schemas/codes/dead_letter_reasons.csv``.
+        replay_of: the event of the dead letter that is tried again.
     """
 
     source: str
@@ -46,6 +50,24 @@ class Delivery:
     body: RawReportBody | None = field(repr=False)
     op: Op = "CREATE"
     test: bool = False
+    reason: str = "UNMAPPABLE"
+    replay_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that is no report.
+
+    Attributes:
+        why: ``IGNORE`` where the mapping says that it is none, ``FETCH`` where it only lists one.
+        root_id: the source's own id, for ``FETCH``.
+    """
+
+    why: Literal["IGNORE", "FETCH"]
+    root_id: str = field(default="", repr=False)
+
+
+Taken = Delivery | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +182,7 @@ class Door:
             dead_letter_id=self._tokens.dead_letter(event_id),
             event_id=event_id,
             source_id=delivery.source,
-            reason="UNMAPPABLE",
+            reason=delivery.reason,
             stage="map",
             at_hour=hour,
             payload="SEALED_BYTES",
@@ -185,6 +207,7 @@ class Door:
             consent=delivery.body.consent,
             consent_scopes=tuple(s for s in delivery.body.consent_scopes if s in codes("consent_scopes")),
             test=delivery.test,
+            replay_of=delivery.replay_of,
             body_schema=schema,
             key_ref=ref,
             nonce=b"",

@@ -18,7 +18,7 @@ import jmespath
 import yaml
 from jmespath.exceptions import JMESPathError
 
-from connectors.intake import Delivery, canonical_json
+from connectors.intake import Delivery, Taken, canonical_json
 from connectors.sources import canonical
 from schemas.events import RawReportBody, Verification
 
@@ -35,7 +35,16 @@ class BadMapping(ValueError):
 
 
 class Unmappable(Exception):
-    """A delivery the mapping refuses. The message is a reason class, never the payload."""
+    """A delivery the mapping refuses. The message is a reason class, never the payload.
+
+    Attributes:
+        reason: the reason of the dead letter, a code of ``schemas/codes/dead_letter_reasons.csv``.
+    """
+
+    def __init__(self, why: str, reason: str = "UNMAPPABLE") -> None:
+        """Hold both."""
+        super().__init__(why)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Mapped:
     version: int
     document: Mapping[str, Any] = field(repr=False)
 
-    def delivery(self, payload: Mapping[str, Any], source: str, verification: Verification) -> Delivery:
+    def delivery(self, payload: Mapping[str, Any], source: str, verification: Verification) -> Taken:
         """Map one payload.
 
         Raises:
@@ -160,9 +169,10 @@ def _check(name: str, document: Any) -> Mapped:
 
 def _try_example(mapped: Mapped, number: int, example: Mapping[str, Any]) -> None:
     try:
-        body = mapped.delivery(example["payload"], "example", "FILE_MANUAL").body
+        taken = mapped.delivery(example["payload"], "example", "FILE_MANUAL")
     except Unmappable as why:
         raise BadMapping(f"{mapped.name}.yaml: example {number} is refused: {why}") from None
+    body = taken.body if isinstance(taken, Delivery) else None
     for key, expected in example["expect"].items():
         got = getattr(body, key)
         if (list(got) if isinstance(got, tuple) else got) != expected:

@@ -9,9 +9,10 @@ from pkgutil import iter_modules
 from typing import Any, Protocol, cast
 
 from connectors import sources
-from connectors.intake import Accepted, Delivery, canonical_json
-from connectors.mapping import Mapped, Unmappable
-from connectors.sources import canonical
+from connectors.intake import Accepted, Delivery, Taken
+from connectors.mapping import Mapped
+from connectors.sources import Source
+from connectors.taking import dead, take_record
 
 _BATCH = 200
 
@@ -32,18 +33,18 @@ def readers() -> dict[str, Reader]:
 
 
 def submit(
-    path: Path, source: str, mapping: Mapped | None, accept: Callable[[Sequence[Delivery]], list[Accepted]]
+    path: Path, source: Source, mapping: Mapped | None, accept: Callable[[Sequence[Delivery]], list[Accepted]]
 ) -> Iterator[Counter[str]]:
     """Accept a file row by row; yields after each batch how many rows went which way.
 
     Args:
         path: the file.
-        source: name of the source.
+        source: who it is of.
         mapping: its mapping, or None when its rows are canonical reports.
         accept: durably accepts deliveries.
 
     Yields:
-        Counts of ``accepted`` (new and mapped), ``duplicate`` and ``dead_letter`` (new, but not mapped).
+        Counts of ``accepted`` (new and mapped), ``duplicate``, ``dead_letter`` (new, but not mapped) and ``ignored``.
 
     Raises:
         ValueError: there is no reader for the file's suffix.
@@ -52,28 +53,16 @@ def submit(
     if path.suffix not in known:
         raise ValueError(f"cannot read {path.suffix or 'this file'}; known: {', '.join(sorted(known))}")
     rows = known[path.suffix].rows(path)
-    while batch := [_delivery(row, source, mapping) for row in islice(rows, _BATCH)]:
-        tally: Counter[str] = Counter()
-        for delivery, answer in zip(batch, accept(batch), strict=True):
+    while batch := [_taken(row, source, mapping) for row in islice(rows, _BATCH)]:
+        deliveries = [taken for taken in batch if isinstance(taken, Delivery)]
+        tally: Counter[str] = Counter(ignored=len(batch) - len(deliveries))
+        for delivery, answer in zip(deliveries, accept(deliveries), strict=True):
             new = "accepted" if delivery.body else "dead_letter"
             tally["duplicate" if answer.duplicate else new] += 1
         yield tally
 
 
-def _delivery(row: dict[str, Any] | bytes, source: str, mapping: Mapped | None) -> Delivery:
-    try:
-        if isinstance(row, bytes):
-            raise Unmappable("row")
-        if mapping is None:
-            return canonical.parse(row, source, "FILE_MANUAL")
-        return mapping.delivery(row, source, "FILE_MANUAL")
-    except (Unmappable, canonical.Malformed):
-        return Delivery(
-            source=source,
-            connector="file",
-            mapping_id=f"{mapping.name}/{mapping.version}" if mapping else "canonical/1",
-            verification="FILE_MANUAL",
-            payload=row if isinstance(row, bytes) else canonical_json(row),
-            root_id="",
-            body=None,
-        )
+def _taken(row: dict[str, Any] | bytes, source: Source, mapping: Mapped | None) -> Taken:
+    if isinstance(row, bytes):
+        return dead(source, mapping, "FILE_MANUAL", row, "UNREADABLE")
+    return take_record(source, mapping, row, "FILE_MANUAL")

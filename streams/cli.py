@@ -218,7 +218,7 @@ def submit(file: Path, source: str, as_json: bool) -> None:
     mapping = None if found.mapping == "canonical" else load(found.mapping, node.home)
     total: Counter[str] = Counter(accepted=0, duplicate=0, dead_letter=0)
     try:
-        for tally in tqdm(submit_file(file, source, mapping, node.door().accept), unit="batch", disable=None):
+        for tally in tqdm(submit_file(file, found, mapping, node.door().accept), unit="batch", disable=None):
             total += tally
     except ValueError as error:
         raise click.ClickException(str(error)) from None

@@ -146,7 +146,7 @@ def _submit(node: Node, door: Door, source: str, rows: Sequence[Delivery]) -> Co
     else:
         path.write_bytes(b"\n".join(d.payload for d in rows) + b"\n")
     try:
-        return sum(submit(path, source, _mapping(source), door.accept), Counter())
+        return sum(submit(path, sources.find(node.home, source), _mapping(source), door.accept), Counter())
     finally:
         path.unlink()
 

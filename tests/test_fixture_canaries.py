@@ -10,7 +10,8 @@ import pytest
 
 from connectors.mapping import Unmappable, load
 from connectors.seal import seal, unseal
-from connectors.submit import _delivery
+from connectors.sources import Source
+from connectors.submit import _taken
 from schemas.events import SealedReport
 from schemas.sizes import size_class
 from streams.agents import _case_row, _contribution_row, _messages
@@ -75,7 +76,7 @@ def carry(door, outbox, keys, tokens, codec, redactor):
     )
 
     def through(row, mapping):
-        door.accept([_delivery(row, "union", mapping)])
+        door.accept([_taken(row, Source("union"), mapping)])
         (sent,) = outbox.unsent(0, 10)
         messages = [(sent.parcel.key, sent.parcel.value)]
         rows = []

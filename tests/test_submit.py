@@ -13,6 +13,7 @@ from connectors.keystore import KeyStore
 from connectors.mapping import Mapped, load
 from connectors.outbox import Outbox
 from connectors.seal import unseal
+from connectors.sources import Source
 from connectors.submit import readers, submit
 from schemas import topics
 from schemas.codec import Codec
@@ -30,7 +31,7 @@ def a_file(folder: Path, name: str, *lines: str | bytes) -> Path:
 
 
 def sent_in(door: Door, path: Path, mapping: Mapped | None = UNION) -> dict[str, int]:
-    return dict(sum(submit(path, "union", mapping, door.accept), Counter()))
+    return dict(sum(submit(path, Source("union"), mapping, door.accept), Counter()))
 
 
 def dead_bytes(outbox: Outbox, codec: Codec, keys: KeyStore) -> list[bytes]:

@@ -55,13 +55,18 @@ def read(raw: bytes, source: str, verification: Verification) -> Delivery:
     Raises:
         Malformed: with every problem found.
     """
+    return parse(load(raw), source, verification)
+
+
+def load(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object that bytes are; raises ``Malformed``."""
     try:
         value = from_json(raw, allow_inf_nan=False)
     except ValueError:
         raise Malformed(Problem("body", "should be JSON in UTF-8")) from None
     if not isinstance(value, dict):
         raise Malformed(Problem("body", "should be a JSON object"))
-    return parse(value, source, verification)
+    return value
 
 
 def parse(value: dict[str, Any], source: str, verification: Verification) -> Delivery:

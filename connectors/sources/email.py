@@ -192,7 +192,7 @@ def _size(part: Message) -> int | None:
     held = part.get_payload()
     if not isinstance(held, str):
         return None
-    if str(part.get("content-transfer-encoding", "")).strip().lower() == "base64":
+    if str(_safe(lambda: part.get("content-transfer-encoding"), "")).strip().lower() == "base64":
         letters = len(held) - held.count("\n") - held.count("\r")
         return letters * 3 // 4 - held[-8:].count("=")
     return len(held)

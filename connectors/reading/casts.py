@@ -164,15 +164,12 @@ def _datetime(raw: Any, by: Rule, report: Mapping[str, Any], notes: Notes) -> st
 
 
 def _items(raw: Any, by: Rule, usual: str) -> list[str]:
+    """Return the items of a list, or of a text: split at the rule's ``split``, else at the pattern ``usual``."""
     if isinstance(raw, list):
         items = [text_of(item) for item in raw[: MAX_ITEMS + 1] if item is not None]
     else:
-        text = text_of(raw)
-        items = (
-            text.split(by.split)
-            if by.split and by.split.strip()
-            else re.split(by.split and r"\s+" or usual, text)
-        )
+        at = usual if by.split is None else re.escape(by.split) if by.split.strip() else r"\s+"
+        items = re.split(at, text_of(raw), maxsplit=MAX_ITEMS)
     if len(items) > MAX_ITEMS:
         raise ValueError("too many")
     return [item.strip() for item in items if item.strip()]
@@ -248,9 +245,10 @@ def _role(raw: Any, by: Rule, report: Mapping[str, Any], notes: Notes) -> str | 
     return _named_or(raw, by, lambda text: lookup.code_in("role", text))
 
 
-def _named_or(raw: Any, by: Rule, look_up: Callable[[str], str | None]) -> Any:
+def _named_or(raw: Any, by: Rule, look_up: Callable[[str], str | None]) -> str | None:
     text = text_of(raw).strip()
-    return (named(text, by) if by.named is not None else None) or look_up(text)
+    ours: str | None = named(text, by) if by.named is not None else None
+    return ours or look_up(text)
 
 
 def _age_of_year(raw: Any, by: Rule, report: Mapping[str, Any], notes: Notes) -> int | None:

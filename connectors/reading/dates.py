@@ -148,9 +148,9 @@ def _digits_only(text: str) -> When | None:
     if len(text) == 4:
         return When(_day(_era(int(text)), 1, 1), "YEAR")
     if len(text) in (8, 12, 14) and text.isdigit():
-        clock = [int(part) for part in re.findall("..", text[8:])] or [0]
+        hour, minute, second = (int(part) for part in re.findall("..", text[8:].ljust(6, "0")))
         day = _day(_era(int(text[:4])), int(text[4:6]), int(text[6:8]))
-        return When(datetime.combine(day, time(*clock)))
+        return When(day.replace(hour=hour, minute=minute, second=second))
     number = float(text)
     if number < 10**14 and (int(number) not in range(110_000, 10**8)):
         return _number(number)

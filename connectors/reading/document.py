@@ -261,7 +261,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*place, n)) for n, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
-            return self._make.construct_object(node)  # type: ignore[no-untyped-call]
+            return self._make.construct_object(node)
         self._make.flatten_mapping(node)
         found: dict[str, Any] = {}
         for key, value in node.value:

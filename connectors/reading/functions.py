@@ -74,7 +74,7 @@ class OurFunctions(Functions):  # type: ignore[misc]
 
 
 _OPTIONS = jmespath.Options(custom_functions=OurFunctions())
-FUNCTIONS = {name: entry for name, entry in OurFunctions.FUNCTION_TABLE.items()}
+FUNCTIONS: dict[str, Any] = dict(OurFunctions.FUNCTION_TABLE)
 
 
 def search(path: ParsedResult, value: Any) -> Any:

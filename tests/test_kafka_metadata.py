@@ -38,7 +38,12 @@ def bootstrap(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def node(clickhouse, bootstrap, tmp_path_factory):
     """A node whose clock is three hours late, so that windows close when it is set right."""
-    for table in ("sealed.contributions", "sealed.dead_letters", "cases.reports", "sealed.uniqueness"):
+    kept = ("sealed.contributions", "sealed.dead_letters", "cases.reports", "sealed.uniqueness")
+    for table in (
+        *kept,
+        "released.cells",
+        "released.releases",
+    ):  # of another node: this one would not release
         clickhouse.command(f"TRUNCATE TABLE {table}")
     settings = ConnectorSettings(home=tmp_path_factory.mktemp("node"), port=0)
     made = Node(settings, StreamSettings(session_seconds=6), bootstrap, broker_forgets=True)

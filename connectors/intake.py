@@ -6,6 +6,7 @@ transaction that is on the disk before the sender hears "accepted". Nothing is e
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Protocol
@@ -15,6 +16,7 @@ from connectors.keystore import KeyStore
 from connectors.outbox import Key, Outbox, Parcel
 from connectors.receipts import code
 from connectors.seal import Sealed, seal
+from connectors.sqlite import NotNow
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes
@@ -127,12 +129,14 @@ class Door:
 
         Raises:
             schemas.codec.Unencodable: a value does not fit Avro's types; nothing has been accepted.
+            connectors.sqlite.NotNow: it could not be kept now; nothing has been accepted.
         """
         bodies = [self._codec.encode_body(d.body) if d.body else ("", d.payload) for d in deliveries]
         # The texts are read before the transaction begins: that may take its time.
         deidentify = self._deidentify(deliveries)
         names = [self._name(d) for d in deliveries]
         keys: dict[str, list[tuple[UUID, bytes]]] = {}
+        made: list[UUID] = []
 
         def pack(index: int, revision: int) -> tuple[UUID, UUID, Parcel]:
             delivery = deliveries[index]
@@ -141,10 +145,16 @@ class Door:
                 waiting += self._keys.add(
                     delivery.source, sum(d.source == delivery.source for d in deliveries)
                 )
+                made.extend(ref for ref, _ in waiting)
             here = deidentify.get(delivery.source)
             return self._pack(delivery, names[index], revision, *bodies[index], *waiting.pop(), here)
 
-        answers = self._outbox.accept(names, pack)
+        try:
+            answers = self._outbox.accept(names, pack)
+        except BaseException:
+            with suppress(NotNow):  # a key that stays opens nothing
+                self._keys.erase(made)
+            raise
         spare = [ref for left in keys.values() for ref, _ in left]
         if spare:
             self._keys.erase(spare)

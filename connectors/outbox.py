@@ -4,12 +4,14 @@ It holds sealed bytes and keyed hashes only. A row leaves when Kafka has acknowl
 broker forgets (``hold``), when the node has found it again in ClickHouse.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from connectors.sqlite import open_database
+from connectors.sqlite import NotNow, open_database
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
@@ -25,7 +27,29 @@ CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT
   PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox
+  BEGIN UPDATE held SET bytes = bytes + length(NEW.value); END;
+CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox
+  BEGIN UPDATE held SET bytes = bytes - length(OLD.value); END;
 """
+
+
+class Full(NotNow):
+    """The outbox is as large as it may become, or the disk as full: nothing of this was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the outbox may hold.
+
+    Attributes:
+        max_bytes: of messages that have not left yet.
+        min_free_bytes: what must stay free on the disk, so that the rest of the node can go on.
+    """
+
+    max_bytes: int = 4_000_000_000
+    min_free_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +83,32 @@ class Row:
 class Outbox:
     """One instance per thread; processes may share the file."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the outbox at ``path``."""
-        self._db = open_database(path, _DDL)
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.time,
+        patience: float = 60,
+    ) -> None:
+        """Open the outbox at ``path``; ``clock`` says since when a message waits, to the hour.
+
+        ``patience`` is how long another process may hold the file, seconds.
+        """
+        self._db = open_database(path, _DDL, patience)
+        self._folder, self._limits, self._clock = path.parent, limits, clock
+        if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
+            self._migrate()
+        if self._db.one("SELECT 1 FROM held") is None:
+            with self._db.write():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO held SELECT 1, coalesce(sum(length(value)), 0) FROM outbox"
+                )
+
+    def _migrate(self) -> None:
+        """Let rows of before say that nobody knows since when they wait."""
+        with self._db.write():
+            if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
+                self._db.execute("ALTER TABLE outbox ADD COLUMN hour INTEGER NOT NULL DEFAULT 0")
 
     def accept(
         self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
@@ -75,8 +122,12 @@ class Outbox:
 
         Returns:
             Per delivery, the event id it has now or had before, and whether it is a repeat.
+
+        Raises:
+            connectors.sqlite.NotNow: there is no room, or somebody else holds the file; nothing was kept.
         """
         answers: list[tuple[UUID, bool]] = []
+        checked = False
         with self._db.write():
             for index, key in enumerate(keys):
                 known = self._db.one(
@@ -87,6 +138,9 @@ class Outbox:
                     answers.append((UUID(bytes=known[0]), True))
                     self._count(key.source, "duplicate")
                     continue
+                if not checked:  # what is known already may be promised again, however full it is
+                    checked = True
+                    self._look_for_room()
                 revision = (
                     self._db.one(
                         "SELECT count(*) FROM delivery WHERE source = ? AND native = ?",
@@ -122,6 +176,19 @@ class Outbox:
         )
         return row[0] if row else ""  # first told before there were epochs
 
+    def _look_for_room(self) -> None:
+        if self.backlog_bytes() >= self._limits.max_bytes:
+            raise Full("outbox")
+        least = self._limits.min_free_bytes
+        if least and shutil.disk_usage(self._folder).free < least:
+            raise Full("disk")
+
+    def note(self, outcomes: Mapping[tuple[str, str], int]) -> None:
+        """Add ``{(source, outcome): deliveries}`` that never came in to the tally."""
+        with self._db.write():
+            for (source, outcome), n in outcomes.items():
+                self._count(source, outcome, n)
+
     def put(self, parcel: Parcel) -> None:
         """Durably add one message that is no report, such as a change of consent."""
         with self._db.write():
@@ -154,8 +221,20 @@ class Outbox:
         """Return how many rows are still here."""
         return int((self._db.one("SELECT count(*) FROM outbox") or (0,))[0])
 
+    def backlog_bytes(self) -> int:
+        """Return how large the messages are that are still here."""
+        return int((self._db.one("SELECT bytes FROM held") or (0,))[0])
+
+    def waiting_hours(self) -> int:
+        """Return for how many hours the oldest message has waited that Kafka has not acknowledged."""
+        row = self._db.one("SELECT hour FROM outbox WHERE sent = 0 ORDER BY seq LIMIT 1")
+        return max(0, self._hour() - row[0]) if row and row[0] else 0
+
+    def _hour(self) -> int:
+        return int(self._clock()) // 3600
+
     def tally(self) -> dict[str, dict[str, int]]:
-        """Return ``{source: {outcome: deliveries}}``; outcomes are ``new`` and ``duplicate``."""
+        """Return ``{source: {outcome: deliveries}}``; outcomes are ``new``, ``duplicate`` and what was noted."""
         result: dict[str, dict[str, int]] = {}
         for source, outcome, n in self._db.all(
             "SELECT source, outcome, n FROM tally ORDER BY source, outcome"
@@ -185,11 +264,12 @@ class Outbox:
 
     def _put(self, parcel: Parcel) -> None:
         self._db.execute(
-            "INSERT INTO outbox (event_id, topic, key, value, marks) VALUES (?, ?, ?, ?, ?)",
-            (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks),
+            "INSERT INTO outbox (event_id, topic, key, value, marks, hour) VALUES (?, ?, ?, ?, ?, ?)",
+            (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks, self._hour()),
         )
 
-    def _count(self, source: str, outcome: str) -> None:
+    def _count(self, source: str, outcome: str, n: int = 1) -> None:
         self._db.execute(
-            "INSERT INTO tally VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (source, outcome)
+            "INSERT INTO tally VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            (source, outcome, n),
         )

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from connectors import tally
 from connectors.sqlite import open_database
+from connectors.tally import Notes
 
-_DDL = """
+_DDL = (
+    tally.DDL
+    + """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
   report_uid BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (source, native, payload)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivery_report ON delivery (report_uid);
@@ -26,6 +30,8 @@ CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
 """
+)
+_PARKED = 2  # in `sent`: neither to be sent yet nor to be settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,13 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         """Open the outbox at ``path``."""
         self._db = open_database(path, _DDL)
+        self._pruned = 0
 
     def accept(
-        self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
+        self,
+        keys: Sequence[Key],
+        pack: Callable[[int, int], tuple[UUID, UUID, Parcel]],
+        noted: Callable[[Sequence[tuple[UUID, bool]]], Notes] | None = None,
     ) -> list[tuple[UUID, bool]]:
         """Durably accept deliveries in one transaction, which is synced before this returns.
 
@@ -72,6 +82,7 @@ class Outbox:
             keys: one per delivery.
             pack: called as ``pack(index, revision)`` for each delivery that is new; returns its report uid,
                 its key reference and the parcel to send.
+            noted: called with the answers; returns what is to be noted of them for the operator.
 
         Returns:
             Per delivery, the event id it has now or had before, and whether it is a repeat.
@@ -106,7 +117,15 @@ class Outbox:
                 self._put(parcel)
                 self._count(key.source, "new")
                 answers.append((parcel.event_id, False))
+            if noted:
+                self._note(noted(answers))
         return answers
+
+    def _note(self, notes: Notes) -> None:
+        tally.write(self._db, notes)
+        if notes.hour != self._pruned:
+            tally.prune(self._db, notes.hour)
+            self._pruned = notes.hour
 
     def epoch(self, key: Key, revision: int, now: str) -> str:
         """Return the token epoch of a report: ``now`` when it is first told, ever after the one it had then.
@@ -126,6 +145,17 @@ class Outbox:
         """Durably add one message that is no report, such as a change of consent."""
         with self._db.write():
             self._put(parcel)
+
+    def park(self, parcel: Parcel) -> None:
+        """Durably add a message that is not to be sent before ``unpark``, or the next start."""
+        with self._db.write():
+            self._put(parcel)
+            self._db.execute("UPDATE outbox SET sent = ? WHERE seq = last_insert_rowid()", (_PARKED,))
+
+    def unpark(self) -> None:
+        """Let every parked message go."""
+        with self._db.write():
+            self._db.execute("UPDATE outbox SET sent = 0 WHERE sent = ?", (_PARKED,))
 
     def unsent(self, after: int, limit: int) -> list[Row]:
         """Return rows not yet acknowledged by Kafka, oldest first, with ``seq`` above ``after``."""
@@ -167,6 +197,17 @@ class Outbox:
         """Return the report an event belongs to, or None."""
         row = self._db.one("SELECT report_uid FROM delivery WHERE event_id = ?", event_id.bytes)
         return UUID(bytes=row[0]) if row else None
+
+    def knows(self, report_uid: UUID) -> bool:
+        """Tell whether a report of this name has been taken in."""
+        return self._db.one("SELECT 1 FROM delivery WHERE report_uid = ?", report_uid.bytes) is not None
+
+    def bind(self, report_uid: UUID, key_ref: UUID) -> None:
+        """Note that a key opens something of a report: who erases the report erases it too."""
+        with self._db.write():
+            self._db.execute(
+                "INSERT OR IGNORE INTO report_key VALUES (?, ?)", (report_uid.bytes, key_ref.bytes)
+            )
 
     def keys_of(self, report_uid: UUID) -> list[UUID]:
         """Return the key references of every revision of a report."""

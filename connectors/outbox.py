@@ -6,14 +6,18 @@ broker forgets (``hold``), when the node has found it again in ClickHouse.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from connectors import tally
 from connectors.sqlite import NotNow, open_database
+from connectors.tally import Notes
 
-_DDL = """
+_DDL = (
+    tally.DDL
+    + """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
   report_uid BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (source, native, payload)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivery_report ON delivery (report_uid);
@@ -33,6 +37,8 @@ CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox
 CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox
   BEGIN UPDATE held SET bytes = bytes - length(OLD.value); END;
 """
+)
+_PARKED = 2  # in `sent`: neither to be sent yet nor to be settled
 
 
 class Full(NotNow):
@@ -95,6 +101,7 @@ class Outbox:
         ``patience`` is how long another process may hold the file, seconds.
         """
         self._db = open_database(path, _DDL, patience)
+        self._pruned = 0
         self._folder, self._limits, self._clock = path.parent, limits, clock
         if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
             self._migrate()
@@ -111,7 +118,10 @@ class Outbox:
                 self._db.execute("ALTER TABLE outbox ADD COLUMN hour INTEGER NOT NULL DEFAULT 0")
 
     def accept(
-        self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
+        self,
+        keys: Sequence[Key],
+        pack: Callable[[int, int], tuple[UUID, UUID, Parcel]],
+        noted: Callable[[Sequence[tuple[UUID, bool]]], Notes] | None = None,
     ) -> list[tuple[UUID, bool]]:
         """Durably accept deliveries in one transaction, which is synced before this returns.
 
@@ -119,6 +129,7 @@ class Outbox:
             keys: one per delivery.
             pack: called as ``pack(index, revision)`` for each delivery that is new; returns its report uid,
                 its key reference and the parcel to send.
+            noted: called with the answers; returns what is to be noted of them for the operator.
 
         Returns:
             Per delivery, the event id it has now or had before, and whether it is a repeat.
@@ -160,7 +171,15 @@ class Outbox:
                 self._put(parcel)
                 self._count(key.source, "new")
                 answers.append((parcel.event_id, False))
+            if noted:
+                self._note(noted(answers))
         return answers
+
+    def _note(self, notes: Notes) -> None:
+        tally.write(self._db, notes)
+        if notes.hour != self._pruned:
+            tally.prune(self._db, notes.hour)
+            self._pruned = notes.hour
 
     def epoch(self, key: Key, revision: int, now: str) -> str:
         """Return the token epoch of a report: ``now`` when it is first told, ever after the one it had then.
@@ -183,16 +202,21 @@ class Outbox:
         if least and shutil.disk_usage(self._folder).free < least:
             raise Full("disk")
 
-    def note(self, outcomes: Mapping[tuple[str, str], int]) -> None:
-        """Add ``{(source, outcome): deliveries}`` that never came in to the tally."""
-        with self._db.write():
-            for (source, outcome), n in outcomes.items():
-                self._count(source, outcome, n)
-
     def put(self, parcel: Parcel) -> None:
         """Durably add one message that is no report, such as a change of consent."""
         with self._db.write():
             self._put(parcel)
+
+    def park(self, parcel: Parcel) -> None:
+        """Durably add a message that is not to be sent before ``unpark``, or the next start."""
+        with self._db.write():
+            self._put(parcel)
+            self._db.execute("UPDATE outbox SET sent = ? WHERE seq = last_insert_rowid()", (_PARKED,))
+
+    def unpark(self) -> None:
+        """Let every parked message go."""
+        with self._db.write():
+            self._db.execute("UPDATE outbox SET sent = 0 WHERE sent = ?", (_PARKED,))
 
     def unsent(self, after: int, limit: int) -> list[Row]:
         """Return rows not yet acknowledged by Kafka, oldest first, with ``seq`` above ``after``."""
@@ -234,7 +258,7 @@ class Outbox:
         return int(self._clock()) // 3600
 
     def tally(self) -> dict[str, dict[str, int]]:
-        """Return ``{source: {outcome: deliveries}}``; outcomes are ``new``, ``duplicate`` and what was noted."""
+        """Return ``{source: {outcome: deliveries}}``; outcomes are ``new`` and ``duplicate``."""
         result: dict[str, dict[str, int]] = {}
         for source, outcome, n in self._db.all(
             "SELECT source, outcome, n FROM tally ORDER BY source, outcome"
@@ -246,6 +270,17 @@ class Outbox:
         """Return the report an event belongs to, or None."""
         row = self._db.one("SELECT report_uid FROM delivery WHERE event_id = ?", event_id.bytes)
         return UUID(bytes=row[0]) if row else None
+
+    def knows(self, report_uid: UUID) -> bool:
+        """Tell whether a report of this name has been taken in."""
+        return self._db.one("SELECT 1 FROM delivery WHERE report_uid = ?", report_uid.bytes) is not None
+
+    def bind(self, report_uid: UUID, key_ref: UUID) -> None:
+        """Note that a key opens something of a report: who erases the report erases it too."""
+        with self._db.write():
+            self._db.execute(
+                "INSERT OR IGNORE INTO report_key VALUES (?, ?)", (report_uid.bytes, key_ref.bytes)
+            )
 
     def keys_of(self, report_uid: UUID) -> list[UUID]:
         """Return the key references of every revision of a report."""
@@ -268,8 +303,7 @@ class Outbox:
             (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks, self._hour()),
         )
 
-    def _count(self, source: str, outcome: str, n: int = 1) -> None:
+    def _count(self, source: str, outcome: str) -> None:
         self._db.execute(
-            "INSERT INTO tally VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            (source, outcome, n),
+            "INSERT INTO tally VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (source, outcome)
         )

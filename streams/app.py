@@ -32,9 +32,19 @@ from connectors.kafka import Forwarder, Sender, create_topics, values, wait_unti
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.outbox import Limits, Outbox
 from connectors.seal import Unsealable, seal, unseal
-from connectors.secrets import adopt_unit_key, master_key, next_unit_key, operator_token, unit_key
+from connectors.secrets import (
+    adopt_unit_key,
+    master_key,
+    next_unit_key,
+    open_secret,
+    operator_token,
+    unit_key,
+)
 from connectors.settings import ConnectorSettings
+from connectors.shelf import Shelf
+from connectors.tally import Refusals, Tally
 from connectors.web.group_commit import GroupCommit
+from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
 from schemas import topics
 from schemas.codec import Codec
@@ -412,14 +422,14 @@ async def _web(run: Running) -> AsyncIterator[None]:
     beats = node.heartbeats()
     commit = GroupCommit(accept)
     listed = sources.Connected(node.home)
-    refusals = Refusals(node.outbox)
+    refusals = Refusals(lambda: Tally(node.home / "outbox.db"), node.now)
     hooks = HookParts(
         accept=commit.accept_all,
         sources=listed,
         mapping=Shelf(node.home).of,
         secrets=lambda source: [open_secret(node.tokens, sealed) for sealed in source.signing],
         note=refusals.note,
-        fits=node.fits,
+        fits=node.codec.fits,
         max_bytes=node.settings.max_report_bytes,
         public_url=node.settings.public_url.rstrip("/"),
     )

@@ -26,7 +26,7 @@ from connectors.taking import dead, take
 from connectors.verify import Unauthorised, verify
 from connectors.web.bodies import TooLarge, read_body
 from schemas.codec import Unencodable
-from schemas.events import Verification
+from schemas.events import RawReportBody, Verification
 
 _log = logging.getLogger(__name__)
 _READERS = 2  # threads that read and map; more would only wait for one another
@@ -43,7 +43,7 @@ class HookParts:
         mapping: the mapping of a source; None where its records are canonical reports.
         secrets: the signing secrets of a source that are live.
         note: counts what never came in: ``(source, outcome)``.
-        fits: tells whether a delivery can be written as Avro.
+        fits: tells whether a report can be written as Avro.
         max_bytes: largest body.
         public_url: how senders reach this node, with no slash at the end; empty where they see the same URL as we.
         body_seconds: longest a body may take to come.
@@ -57,7 +57,7 @@ class HookParts:
     mapping: Callable[[Source], Mapped | None]
     secrets: Callable[[Source], Sequence[str]]
     note: Callable[[str, str], None]
-    fits: Callable[[Delivery], bool]
+    fits: Callable[[RawReportBody], bool]
     max_bytes: int
     public_url: str = ""
     body_seconds: float = 20
@@ -115,7 +115,7 @@ async def _hook(
         verification = verify(source, delivered, secret, parts.secrets(source) if source.signing else ())
     except Unauthorised:
         if source.name:  # of what nobody is connected as, nothing is counted: the name is a stranger's word
-            parts.note(source.name, "unverified" if whole else "too_large")
+            _note(parts, source, "refused" if whole else "too_large")
         return JSONResponse({"error": "unauthorised"}, 401, {"WWW-Authenticate": "Bearer"})
     if whole:
         taken = await _read(parts, source, delivered, verification)
@@ -123,12 +123,12 @@ async def _hook(
         taken = [dead(source, None, verification, body, "UNREADABLE")]
     for skipped in taken:
         if not isinstance(skipped, Delivery):
-            parts.note(source.name, _OUTCOMES[skipped.why])
+            _note(parts, source, _OUTCOMES[skipped.why])
     deliveries = [d for d in taken if isinstance(d, Delivery)]
     try:
         await asyncio.wait_for(parts.accept(deliveries), parts.keeping_seconds)
     except Unencodable:
-        deliveries = [d if parts.fits(d) else _unmapped(d) for d in deliveries]
+        deliveries = [d if d.body is None or parts.fits(d.body) else _unmapped(d) for d in deliveries]
         await asyncio.wait_for(parts.accept(deliveries), parts.keeping_seconds)
     understood = not taken or any(not isinstance(t, Delivery) or t.body for t in taken)
     return Response(status_code=answers.accepted if understood else answers.bad)
@@ -151,6 +151,11 @@ async def _read(
     except Exception as error:
         _log.error("a delivery could not be read: %s", type(error).__name__)
         return [dead(source, None, verification, delivered.body, "UNREADABLE")]
+
+
+def _note(parts: HookParts, source: Source, outcome: str) -> None:
+    # Not waited for: it may sync the disk, and a refusal must not take longer where the source is known.
+    parts.readers.submit(parts.note, source.name, outcome)
 
 
 def _unmapped(delivery: Delivery) -> Delivery:

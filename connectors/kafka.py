@@ -19,6 +19,7 @@ from connectors.outbox import Outbox, Row
 from schemas.topics import LARGEST, Topic
 
 _log = logging.getLogger(__name__)
+_CHANCE = SystemRandom()
 
 
 def wait_until_up(bootstrap: str, seconds: float) -> None:
@@ -178,7 +179,7 @@ class Forwarder(threading.Thread):
         prepare: Callable[[], None] = lambda: None,
         warn_hours: int = 24,
         longest_pause: float = 60,
-        uniform: Callable[[float, float], float] = SystemRandom().uniform,
+        uniform: Callable[[float, float], float] = _CHANCE.uniform,
     ) -> None:
         """Prepare a thread over its own outbox.
 

@@ -15,9 +15,7 @@ from connectors import tally
 from connectors.sqlite import NotNow, open_database
 from connectors.tally import Notes
 
-_DDL = (
-    tally.DDL
-    + """
+_DDL = """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
   report_uid BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (source, native, payload)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivery_report ON delivery (report_uid);
@@ -37,7 +35,6 @@ CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox
 CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox
   BEGIN UPDATE held SET bytes = bytes - length(OLD.value); END;
 """
-)
 _PARKED = 2  # in `sent`: neither to be sent yet nor to be settled
 
 
@@ -100,7 +97,7 @@ class Outbox:
 
         ``patience`` is how long another process may hold the file, seconds.
         """
-        self._db = open_database(path, _DDL, patience)
+        self._db = open_database(path, tally.DDL + _DDL, patience)
         self._pruned = 0
         self._folder, self._limits, self._clock = path.parent, limits, clock
         if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:

@@ -146,5 +146,9 @@ def login(options: Mapping[str, str], secret: str) -> Mapping[str, Any]:
 
 
 SYSTEM = System(
-    "odk", records, ("static_header", "secret_path"), pull=Pull(since, login, sweep=sweep, fetch=fetch)
+    "odk",
+    records,
+    ("static_header", "secret_path"),
+    pull=Pull(since, login, sweep=sweep, fetch=fetch),
+    header="x-api-key",
 )

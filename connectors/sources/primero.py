@@ -164,4 +164,5 @@ SYSTEM = System(
     records,
     ("static_header", "basic", "secret_path"),
     pull=Pull(since, login, sweep, fetch),
+    header="x-api-key",
 )

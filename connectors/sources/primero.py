@@ -165,4 +165,7 @@ SYSTEM = System(
     ("static_header", "basic", "secret_path"),
     pull=Pull(since, login, sweep, fetch),
     header="x-api-key",
+    form="record_type",
+    root="id",
+    version="last_updated_at",
 )

@@ -4,10 +4,13 @@ Only names of questions are written, and the id of the form; never an answer, fo
 guess is marked as one. What could not be guessed is listed, so that nothing is left out unseen.
 """
 
+import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import jmespath
@@ -35,75 +38,16 @@ class _Guess:
     target: str
     rule: str
     words: str
-    kinds: str = "text"
+    kinds: str
 
 
-# Looked through from the top; each target is taken once, by the first leaf that fits, except lists of texts.
-_GUESSES = (
-    _Guess("consent", "", r"consent|agree|permission|tos|ยินยอม", "text bool number"),
-    _Guess("scopes", "", r"consent scopes|consent share|share|scopes", "text list"),
-    _Guess(
-        "submitted_at",
-        "as: datetime",
-        r"(submission|submitted|received|completion|finished)( at| on| date| time)?",
-        "time",
-    ),
-    _Guess("occurred_on", "as: date", r"since|started on|incident date|happened|occurred|when", "time text"),
-    _Guess("language", "as: language", r"lang|language|locale", "text"),
-    _Guess(
-        "admin1",
-        "as: province, country: TH",
-        r"(province|region|admin ?1|จังหวัด)( code| name| id)?",
-        "text number",
-    ),
-    _Guess("admin2_text", "as: text", r"district|amphoe|village|township|city|อำเภอ", "text"),
-    _Guess(
-        "isic_division",
-        "as: isic",
-        r"(sector|industry|isic|trade|work type)( isic| code| name)?",
-        "text number",
-    ),
-    _Guess(
-        "workplace_name", "as: text", r"factory|employer|company|workplace|firm|vessel|boat|site name", "text"
-    ),
-    _Guess("workplace_address", "as: text", r"(factory|employer|company|workplace|site) address", "text"),
-    _Guess("recruiter_name", "as: text", r"recruiter|agency|broker|agent", "text"),
-    _Guess("workers_affected", "as: int", r"affected|workers|number of|how many", "number text"),
-    _Guess(
-        "indicators", "as: indicators", r"issue|problem|grievance|concern|complaint type|nature", "text list"
-    ),
-    _Guess("severity", "as: severity", r"severity|urgen(t|cy)|risk|priority", "text number"),
-    _Guess(
-        "reporter_phones",
-        "as: phones",
-        r"phone|mobile|tel|whatsapp|line id|contact number",
-        "text number phone",
-    ),
-    _Guess("reporter_emails", "as: list", r"e ?mail", "text"),
-    _Guess("reporter_role", "as: code", r"role|relationship|who are you", "text"),
-    _Guess("gender", "as: code", r"gender|sex", "text number"),
-    _Guess("age_years", "as: age_of_year", r"birth|dob|year of birth", "text number time"),
-    _Guess("age_years", "as: int", r"age", "text number"),
-    _Guess("nationality", "as: country", r"nationality|nat|citizenship", "text"),
-    _Guess(
-        "reporter_name", "as: text", r"(full|worker|complainant|caller|your|reporter)?( full)? ?name", "text"
-    ),
-    _Guess("lat", "as: float", r"lat|latitude", "number text"),
-    _Guess("lon", "as: float", r"lon|lng|longitude", "number text"),
-    _Guess("device_refs", "as: list", r"device ?id|imei|sim ?id|subscriber ?id", "text"),
-    _Guess(
-        "staff_refs",
-        "as: list",
-        r"submitter name|submitted by|username|enumerator|officer|operator|agent",
-        "text",
-    ),
-    _Guess(
-        "narrative",
-        "",
-        r"narrative|story|details?|describe|description|text|body|message|what happened",
-        "text",
-    ),
-)
+@cache
+def _guesses() -> tuple[_Guess, ...]:
+    """Read the guesses: looked through from the top; each target is taken once, by the first leaf that fits."""
+    text = (files("connectors.mappings") / "guesses.csv").read_text(encoding="utf-8")
+    return tuple(_Guess(**row) for row in csv.DictReader(text.splitlines()))
+
+
 # Names that servers and telephones give, and not the form.
 _OF_SERVERS = re.compile(r"\b(instance|edits?|status|version|quality|sim ?id|is deleted)\b")
 _NEEDED = ("consent", "admin1", "narrative")
@@ -160,14 +104,15 @@ def guess(found: list[Leaf]) -> dict[str, Leaf]:
         leaf for leaf in found if leaf.kind not in ("objects", "empty") and not _OF_SERVERS.search(leaf.words)
     ]
     for how in (r"{0}", r"(?:.* )?(?:{0})", r"(?:.* )?(?:{0})(?: .*)?"):
-        for one in _GUESSES:
+        for one in _guesses():
             if one.target in taken:
                 continue
             pattern = re.compile(how.format(f"(?:{one.words})"))
-            fits = (leaf for leaf in left if leaf.kind in one.kinds.split() and pattern.fullmatch(leaf.words))
-            leaf = next(fits, None)
+            kinds = {*one.kinds.split(), "list"}  # of a list its first, where one answer is meant
+            leaf = next((x for x in left if x.kind in kinds and pattern.fullmatch(x.words)), None)
             if leaf:
-                taken[one.target] = replace(leaf, rule=one.rule)
+                first = "[0]" if leaf.kind == "list" and "list" not in one.kinds else ""
+                taken[one.target] = replace(leaf, path=leaf.path + first, rule=one.rule)
                 left.remove(leaf)
     return taken
 
@@ -184,7 +129,7 @@ def scaffold(name: str, system: System | None, record: Record, tz: str = "UTC", 
     """
     found = list(leaves(record))
     guessed = guess(found)
-    used = {leaf.path for leaf in guessed.values()}
+    used = {leaf.path.removesuffix("[0]") for leaf in guessed.values()}
     rest = [leaf.path for leaf in found if leaf.path not in used]
     root = (system.root if system else "") or _id(found)
     lines = [

@@ -193,4 +193,6 @@ SYSTEM = System(
         sweep=_sweep,
         fetch=_fetch,
     ),
+    form="flow.uuid",
+    root="report_id",
 )

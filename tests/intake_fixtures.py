@@ -41,6 +41,19 @@ def taken(mapping_name: str, of: Delivered) -> list[Taken]:
     return list(take(source, mapped, of, "STATIC_SECRET"))
 
 
+def taken_json(mapping_name: str, value: Any) -> list[Taken]:
+    """Take in a JSON value as a delivery."""
+    raw = json.dumps(value, ensure_ascii=False).encode()
+    return taken(mapping_name, Delivered(raw, "application/json"))
+
+
+def only(of: list[Taken]) -> Any:
+    """Return the one delivery there is."""
+    (one,) = of
+    assert isinstance(one, Delivery)
+    return one
+
+
 def taken_record(mapping_name: str, record: Record) -> Taken:
     """Take in one record, as a pull brings it."""
     mapped = loaded(mapping_name)

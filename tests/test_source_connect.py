@@ -6,7 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from intake_fixtures import INTAKE, changed, delivered, read
+from intake_fixtures import (
+    INTAKE,
+    assert_as_the_manifest_says,
+    changed,
+    delivered,
+    only,
+    outcome,
+    read,
+    taken_json,
+)
 
 from connectors.sources.connect import SYSTEM
 from connectors.systems import Delivered, Unreadable
@@ -65,3 +74,37 @@ def test_what_connect_does_not_write_is_refused(body: bytes, why: str) -> None:
 def test_new_fields_do_no_harm() -> None:
     (record,) = SYSTEM.records(changed(RECORD, "SomethingNew", to={"a": [1]}))
     assert record["ContactId"] == VALUE["ContactId"]
+
+
+CONTACT = "connect_contact"
+
+
+def test_the_fixture_becomes_what_the_manifest_says() -> None:
+    assert_as_the_manifest_says(RECORD, CONTACT)
+
+
+@pytest.mark.parametrize(
+    ("other", "op"),
+    [
+        ({"InitiationMethod": "OUTBOUND"}, "IGNORE"),
+        ({"Agent": None, "Attributes": {}, "Recording": None, "Recordings": []}, "IGNORE"),
+        ({"Agent": None, "Attributes": {"issue": "WOW"}, "Recording": None, "Recordings": []}, "CREATE"),
+        ({"Attributes": {"notes": "please delete my report"}}, "WITHDRAWAL_ASKED"),
+        ({"Channel": None}, "UNMAPPABLE"),
+    ],
+)
+def test_what_becomes_of_contacts(other: dict[str, Any], op: str) -> None:
+    assert outcome(taken_json(CONTACT, VALUE | other)[0])["op"] == op
+
+
+def test_the_same_record_is_a_repeat_and_a_later_state_a_revision() -> None:
+    later = VALUE | {"LastUpdateTimestamp": "2027-01-01T00:00:00Z"}
+    first, again, revised = (only(taken_json(CONTACT, v)) for v in (VALUE, VALUE, later))
+    assert first.payload == again.payload != revised.payload
+    assert first.root_id == revised.root_id == VALUE["ContactId"]
+
+
+def test_who_called_from_no_number_is_nobody() -> None:
+    endpoint = {"Address": "anonymous", "Type": "TELEPHONE_NUMBER"}
+    body = only(taken_json(CONTACT, VALUE | {"CustomerEndpoint": endpoint})).body
+    assert body.reporter_phones == () and body.staff_refs == ("op_thida",)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from intake_fixtures import INTAKE, delivered, read
+from intake_fixtures import INTAKE, assert_as_the_manifest_says, delivered, only, outcome, read, taken_json
 from local_api import served
 
 from connectors.sources.globaleaks import SYSTEM
@@ -285,3 +285,66 @@ def test_a_sweep_opens_no_report() -> None:
         with httpx.Client(**SYSTEM.pull.login(told, "session-id")) as http:
             assert {s.root_id for s in SYSTEM.pull.sweep(http, told)} == {"tip-0", "tip-1", "tip-2"}
     assert platform.opened == []
+
+
+REPORT = "globaleaks_report"
+
+
+@pytest.mark.parametrize("name", [DETAIL, LIST])
+def test_the_fixtures_become_what_the_manifest_says(name: str) -> None:
+    assert_as_the_manifest_says(name, REPORT)
+
+
+def test_a_second_reading_is_a_repeat_and_a_later_mask_a_revision() -> None:
+    first = only(taken_json(REPORT, TIP))
+    again = only(taken_json(REPORT, tip(last_access="2026-12-01T00:00:00Z", status="closed")))
+    masked = only(
+        taken_json(REPORT, tip(update_date="2026-11-20T00:00:00Z", redactions=[mask(STORY, "0", 6, 11)]))
+    )
+    assert (first.payload, first.op) == (again.payload, "CREATE")
+    assert (masked.root_id, masked.op) == (first.root_id, "UPDATE") and masked.payload != first.payload
+    assert "Prasit" not in {n.key: n.text for n in masked.body.narratives}["description"]
+
+
+def test_who_is_accused_is_no_workplace_and_no_text() -> None:
+    body = only(taken_json(REPORT, TIP)).body
+    assert body.employer_names == ("Prasit", "Line leader Noi")
+    assert [n.key for n in body.narratives] == ["description", "comments"]
+
+
+def test_a_report_nobody_here_may_open_is_not_asked_for() -> None:
+    listed = json.loads((INTAKE / LIST).read_bytes())[0]
+    assert outcome(taken_json(REPORT, [listed | {"accessible": False}])[0])["op"] == "IGNORE"
+
+
+def test_without_the_tick_there_is_no_consent() -> None:
+    value = tip()
+    del value["questionnaires"][0]["answers"]["71d93b83-c1a0-5fd3-9068-a721423adc36"]
+    assert outcome(taken_json(REPORT, value)[0])["consent"] == "UNKNOWN"
+
+
+def test_labels_in_another_language_are_read_by_the_ids_of_the_fields() -> None:
+    value = tip()
+    for field, label in zip(
+        value["questionnaires"][0]["steps"][0]["children"],
+        ["เกิดอะไรขึ้น", "จังหวัด", "อธิบาย", "ยินยอม", "ผู้เกี่ยวข้อง"],
+        strict=True,
+    ):
+        field["label"] = label
+    value["questionnaires"][0]["steps"][0]["children"][0]["options"][0]["label"] = "ยึดเอกสาร"
+    value["questionnaires"][0]["steps"][0]["children"][0]["options"][1]["label"] = "ไม่จ่ายค่าจ้าง"
+    value["questionnaires"][0]["steps"][0]["children"][1]["options"][0]["label"] = "ตาก"
+    told = outcome(taken_json(REPORT, value)[0])
+    assert (told["admin1"], told["indicators"], told["consent"]) == ("TH-63", ("RID", "WOW"), "YES")
+    assert told["employer_names"] == ("Prasit", "Line leader Noi")
+
+
+def test_another_questionnaire_is_refused() -> None:
+    form = {"steps": [{"children": [{"id": "a", "label": "Company"}]}], "answers": {"a": [{"value": "x"}]}}
+    assert outcome(taken_json(REPORT, tip(questionnaires=[form]))[0])["op"] == "UNMAPPABLE"
+
+
+@pytest.mark.parametrize("words", ["Please withdraw my complaint", "ขอถอนเรื่อง"])
+def test_asking_to_withdraw_in_a_comment_is_for_a_human(words: str) -> None:
+    comment = TIP["comments"][0] | {"content": words}
+    assert outcome(taken_json(REPORT, tip(comments=[comment]))[0])["op"] == "WITHDRAWAL_ASKED"

@@ -8,7 +8,19 @@ from typing import Any
 
 import httpx
 import pytest
-from intake_fixtures import INTAKE, MANIFEST, changed, delivered, read
+from intake_fixtures import (
+    INTAKE,
+    MANIFEST,
+    assert_as_the_manifest_says,
+    changed,
+    delivered,
+    only,
+    outcome,
+    read,
+    taken,
+    taken_json,
+    taken_record,
+)
 from local_api import served
 
 from connectors.sources.rapidpro import SYSTEM
@@ -249,3 +261,89 @@ def test_nothing_of_a_delivery_is_in_its_refusal() -> None:
     with pytest.raises(Unreadable) as caught:
         SYSTEM.records(Delivered(b'{"CANARY": "CANARY"}'))
     assert "CANARY" not in repr(caught.value)
+
+
+FLOW, MESSAGE = "rapidpro_grievance", "rapidpro_messages"
+
+
+@pytest.mark.parametrize(("name", "by"), [(RESTHOOK, FLOW), (MESSAGES, MESSAGE)])
+def test_the_fixtures_become_what_the_manifest_says(name: str, by: str) -> None:
+    assert_as_the_manifest_says(name, by)
+
+
+def test_a_resthook_that_comes_twice_is_a_repeat_and_an_edited_run_a_revision() -> None:
+    first, again = (only(taken(FLOW, delivered(RESTHOOK))) for _ in range(2))
+    edited = only(taken(FLOW, changed(RESTHOOK, "results", "issue", "category", to="Wages")))
+    assert first.payload == again.payload != edited.payload
+    assert first.root_id == again.root_id == edited.root_id
+    assert edited.body.indicators == ("WOW",)
+
+
+def test_a_run_that_has_only_begun_is_no_report_yet() -> None:
+    begun = RUN | {"values": {}, "exit_type": None}
+    states = [begun, RUN, RUN | {"values": RUN["values"] | {"story": {"value": "no pay", "category": "All"}}}]
+    told = [taken_record(FLOW, read("rapidpro", {"results": [state]})[0]) for state in states]
+    assert [outcome(t)["op"] for t in told] == ["IGNORE", "IGNORE", "CREATE"]
+
+
+def test_another_flow_is_refused() -> None:
+    other = WEBHOOK | {"results": {"colour": {"value": "blue", "category": "Blue"}}}
+    assert only(taken_json(FLOW, other)).reason == "UNMAPPABLE"
+    assert only(taken_json(FLOW, {"results": [read_message()]})).reason == "UNMAPPABLE"
+    assert only(taken_json(MESSAGE, WEBHOOK)).reason == "UNMAPPABLE"
+    assert only(taken_json(FLOW, {"a": 1})).reason == "UNREADABLE"
+
+
+def read_message(**other: Any) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads((INTAKE / MESSAGES).read_bytes())["results"][0]
+    return message | other
+
+
+@pytest.mark.parametrize("answer", ["Maybe", "", None, "yes please"])
+def test_an_answer_that_is_no_yes_is_unknown(answer: str | None) -> None:
+    (one,) = taken(FLOW, changed(RESTHOOK, "results", "consent", "category", to=answer))
+    assert outcome(one)["consent"] == "UNKNOWN" and outcome(one)["consent_scopes"] == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "op"),
+    [
+        ({"text": "STOP"}, "WITHDRAWAL_ASKED"),
+        ({"text": " หยุด"}, "WITHDRAWAL_ASKED"),
+        ({"text": "Please, DELETE  my report!"}, "WITHDRAWAL_ASKED"),
+        ({"text": "ขอยกเลิกการร้องเรียนค่ะ"}, "WITHDRAWAL_ASKED"),
+        ({"text": "they stop our salary"}, "CREATE"),
+        ({"text": "", "visibility": "deleted"}, "WITHDRAW"),
+        ({"direction": "out"}, "IGNORE"),
+        ({"labels": [{"name": " SPAM "}]}, "IGNORE"),
+        ({"text": "", "attachments": []}, "IGNORE"),
+        ({"text": "", "attachments": ["audio/ogg:https://media.example.org/1.ogg"]}, "CREATE"),
+        ({"archived": True, "visibility": "archived"}, "CREATE"),
+    ],
+)
+def test_what_becomes_of_messages(message: dict[str, Any], op: str) -> None:
+    (one,) = taken_json(MESSAGE, {"results": [read_message(**message)]})
+    assert outcome(one)["op"] == op
+
+
+def test_a_masked_number_leaves_no_identity() -> None:
+    (one,) = taken(FLOW, changed(RESTHOOK, "contact", "urn", to="tel:********"))
+    body = only([one]).body
+    assert body.reporter_phones == body.reporter_handles == () and body.reporter_anonymous
+    assert body.channel == "SMS"
+
+
+@pytest.mark.parametrize(
+    ("urn", "channel", "phones", "handles"),
+    [
+        ("whatsapp:66800000402", "WHATSAPP", ("+66800000402",), ()),
+        ("line:U123", "LINE", (), ("U123",)),
+        ("facebook:77", "FACEBOOK", (), ("77",)),
+        ("discord:5", "OTHER", (), ("5",)),
+    ],
+)
+def test_each_channel_has_its_kind_of_identity(
+    urn: str, channel: str, phones: tuple[str, ...], handles: tuple[str, ...]
+) -> None:
+    body = only(taken(FLOW, changed(RESTHOOK, "contact", "urn", to=urn))).body
+    assert (body.channel, body.reporter_phones, body.reporter_handles) == (channel, phones, handles)

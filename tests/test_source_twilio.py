@@ -6,7 +6,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from intake_fixtures import INTAKE, MANIFEST, delivered, read
+from intake_fixtures import (
+    INTAKE,
+    MANIFEST,
+    assert_as_the_manifest_says,
+    delivered,
+    only,
+    outcome,
+    read,
+    taken,
+)
 
 from connectors.sources.twilio import SYSTEM
 from connectors.systems import Delivered, Record, Unreadable
@@ -137,3 +146,100 @@ def test_a_name_that_comes_twice_counts_once() -> None:
 def test_a_good_answer_is_empty() -> None:
     answers: Any = SYSTEM.answers
     assert (answers.accepted, answers.bad, answers.busy) == (204, 204, 503)
+
+
+@pytest.mark.parametrize("name", [SMS, VOICE, WHATSAPP])
+def test_the_fixtures_become_what_the_manifest_says(name: str) -> None:
+    (one,) = assert_as_the_manifest_says(name, HOTLINE)
+    told = MANIFEST[name]["expect"]
+    if "narrative" in told and told["narrative"] is None:
+        assert only([one]).body.narratives == ()
+
+
+HOTLINE = "twilio_hotline"
+
+
+def became(**given: str) -> Any:
+    body = urlencode({"AccountSid": "AC1", **given}).encode()
+    (one,) = taken(HOTLINE, Delivered(body, FORM))
+    return outcome(one)
+
+
+@pytest.mark.parametrize(
+    ("given", "op"),
+    [
+        ({"MessageSid": "S", "Body": "STOP", "OptOutType": "STOP"}, "WITHDRAWAL_ASKED"),
+        ({"MessageSid": "S", "Body": " stop "}, "WITHDRAWAL_ASKED"),
+        ({"MessageSid": "S", "Body": "Stop", "SmsStatus": "received"}, "WITHDRAWAL_ASKED"),
+        ({"MessageSid": "S", "Body": "ขอถอนคำร้องครับ"}, "WITHDRAWAL_ASKED"),
+        ({"MessageSid": "S", "Body": "they stop us at the gate"}, "CREATE"),
+        ({"MessageSid": "S", "Body": "HELP", "OptOutType": "HELP"}, "CREATE"),
+        ({"MessageSid": "S", "Body": "START", "OptOutType": "START"}, "CREATE"),
+        ({"MessageSid": "S", "SmsStatus": "delivered", "MessageStatus": "delivered"}, "IGNORE"),
+        ({"MessageSid": "S", "SmsStatus": "sent"}, "IGNORE"),
+        ({"CallSid": "C", "CallStatus": "ringing", "Direction": "inbound"}, "CREATE"),
+        ({"CallSid": "C", "CallStatus": "completed", "Direction": "inbound"}, "UPDATE"),
+        ({"CallSid": "C", "CallStatus": "no-answer", "Direction": "inbound"}, "IGNORE"),
+        ({"CallSid": "C", "CallStatus": "busy"}, "IGNORE"),
+        ({"CallSid": "C", "CallStatus": "completed", "Direction": "outbound-api"}, "IGNORE"),
+        ({"CallSid": "C", "RecordingSid": "R", "RecordingUrl": "https://api.twilio.com/R"}, "UPDATE"),
+    ],
+)
+def test_what_becomes_of_messages_and_calls(given: dict[str, str], op: str) -> None:
+    assert became(**given)["op"] == op
+
+
+@pytest.mark.parametrize(
+    ("given", "channel"),
+    [
+        ({"MessageSid": "S", "From": "+66800000501"}, "SMS"),
+        ({"MessageSid": "S", "From": "whatsapp:+66800000501"}, "WHATSAPP"),
+        ({"MessageSid": "S", "From": "messenger:12345"}, "FACEBOOK"),
+        ({"MessageSid": "S", "From": "martian:12345"}, "OTHER"),
+        ({"CallSid": "C"}, "VOICE_CALL"),
+        ({"CallSid": "C", "SpeechResult": "they beat us"}, "IVR"),
+        ({"CallSid": "C", "RecordingSid": "R"}, "VOICEMAIL"),
+        ({"CallSid": "C", "RecordingSid": "R", "RecordingSource": "DialVerb"}, "VOICE_CALL"),
+    ],
+)
+def test_channels(given: dict[str, str], channel: str) -> None:
+    assert became(**given)["channel"] == channel
+
+
+def test_a_withheld_number_leaves_no_identity() -> None:
+    told = became(CallSid="C", From="+266696687", Caller="+266696687", FromCountry="LS", CallStatus="ringing")
+    assert told["reporter_phones"] == () and told["reporter_anonymous"] and told["country"] == "TH"
+
+
+def test_a_voice_note_is_a_report_without_words() -> None:
+    told = became(
+        MessageSid="M",
+        From="whatsapp:+66800000599",
+        ProfileName="Zaw",
+        MediaUrl0="https://api.twilio.com/0",
+        MediaContentType0="audio/ogg",
+    )
+    assert (told["op"], told["narratives"], told["n_attachments"]) == ("CREATE", (), 1)
+    assert told["attachments"][0].mime == "audio/ogg" and told["reporter_name"] == "Zaw"
+
+
+def test_a_message_that_comes_twice_is_a_repeat_whatever_the_order_of_its_fields() -> None:
+    first = only(taken(HOTLINE, delivered(SMS)))
+    turned = b"&".join(reversed(delivered(SMS).body.split(b"&")))
+    again = only(taken(HOTLINE, Delivered(turned, FORM)))
+    assert (first.root_id, first.payload) == (again.root_id, again.payload)
+
+
+def test_what_no_number_of_ours_sent_is_refused() -> None:
+    (one,) = taken(HOTLINE, Delivered(b"MessageSid=SM1&Body=hello", FORM))
+    assert outcome(one)["op"] == "UNMAPPABLE"
+    (one,) = taken(HOTLINE, Delivered(b"hello=1", FORM))
+    assert outcome(one)["op"] == "UNREADABLE"
+
+
+def test_words_of_every_script_and_length() -> None:
+    text = "ငါတို့ကို သော့ခတ်ထားတယ် ကယ်ပါ။ " * 1200
+    told = became(MessageSid="S", Body=text)
+    assert told["language"] == "my" and told["narratives"][0].text.strip() == text.strip()
+    assert became(MessageSid="S", Body="พวกเราอยู่ที่สมุทรสาคร")["admin1"] == "TH-74"
+    assert became(MessageSid="S", Latitude="13.5", Longitude="x")["lat"] == 13.5

@@ -8,7 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
-from intake_fixtures import INTAKE, MANIFEST, delivered, read
+from intake_fixtures import (
+    INTAKE,
+    MANIFEST,
+    assert_as_the_manifest_says,
+    delivered,
+    only,
+    outcome,
+    read,
+    taken,
+    taken_json,
+)
 from local_api import served
 
 from connectors.sources import typeform
@@ -174,3 +184,66 @@ def test_a_sweep_lists_all_and_single_ones_are_fetched() -> None:
 def test_it_is_never_answered_that_the_form_is_gone() -> None:
     answers = SYSTEM.answers
     assert {answers.accepted, answers.bad, answers.busy} == {200, 503}
+
+
+COMPLAINT = "typeform_complaint"
+
+
+def hook(**other: Any) -> dict[str, Any]:
+    return {"event_id": "e", "event_type": "form_response", "form_response": {**RESPONSE, **other}}
+
+
+def test_the_fixture_becomes_what_the_manifest_says() -> None:
+    (one,) = assert_as_the_manifest_says(WEBHOOK, COMPLAINT)
+    assert {n.key for n in only([one]).body.narratives} == {"story", "issue_other"}
+
+
+def test_a_webhook_sent_again_and_a_pull_of_it_are_repeats() -> None:
+    first = only(taken(COMPLAINT, delivered(WEBHOOK)))
+    again = only(taken_json(COMPLAINT, hook() | {"event_id": "another"}))
+    pulled = only(taken_json(COMPLAINT, {"items": [RESPONSE]}))
+    assert first.payload == again.payload == pulled.payload
+    assert first.root_id == again.root_id == pulled.root_id
+
+
+def with_answer(ref: str, **answer: Any) -> dict[str, Any]:
+    others = [a for a in RESPONSE["answers"] if a["field"]["ref"] != ref]
+    return hook(answers=[*others, {"field": {"id": "X", "ref": ref}, **answer}])
+
+
+@pytest.mark.parametrize(
+    ("ref", "answer", "field", "value"),
+    [
+        ("consent", {"type": "boolean", "boolean": False}, "consent", "NO"),
+        ("consent", {"type": "choice", "choice": {"label": "Yes"}}, "consent", "YES"),
+        ("consent", {"type": "text", "text": "maybe"}, "consent", "UNKNOWN"),
+        ("issue", {"type": "choices", "choices": {"other": "no food"}}, "indicators", ()),
+        ("issue", {"type": "choice", "choice": {"ref": "wages", "label": "x"}}, "indicators", ("WOW",)),
+        ("issue", {"type": "choices", "choices": {"refs": ["new"]}}, "indicators", ("OTHER",)),
+        ("province", {"type": "choice", "choice": {"other": "near Rayong"}}, "admin1", "TH-21"),
+        ("province", {"type": "choice", "choice": {"label": "ฉะเชิงเทรา"}}, "admin1", "TH-24"),
+        ("province", {"type": "text", "text": "ชลบุรี"}, "admin1", "TH-20"),
+        ("province", {"type": "text", "text": "somewhere"}, "admin1", None),
+    ],
+)
+def test_answers_of_other_workers(ref: str, answer: dict[str, Any], field: str, value: Any) -> None:
+    assert outcome(taken_json(COMPLAINT, with_answer(ref, **answer))[0])[field] == value
+
+
+def test_who_never_pressed_submit_has_agreed_to_nothing() -> None:
+    begun = hook() | {"event_type": "form_response_partial"}
+    told = outcome(taken_json(COMPLAINT, begun)[0])
+    assert (told["op"], told["consent"], told["consent_scopes"]) == ("CREATE", "UNKNOWN", ())
+
+
+def test_another_form_and_one_without_a_complaint_are_refused() -> None:
+    guests = [{"type": "number", "number": 3, "field": {"ref": "guests"}}]
+    consent = [RESPONSE["answers"][0]]
+    for answers in (guests, consent):
+        assert outcome(taken_json(COMPLAINT, hook(answers=answers))[0])["op"] == "UNMAPPABLE"
+    assert outcome(taken_json(COMPLAINT, {"form_response": 7})[0])["op"] == "UNREADABLE"
+
+
+def test_asking_to_delete_is_for_a_human() -> None:
+    asked = with_answer("story", type="text", text="Please delete my report")
+    assert outcome(taken_json(COMPLAINT, asked)[0])["op"] == "WITHDRAWAL_ASKED"

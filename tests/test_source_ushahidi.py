@@ -10,7 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
-from intake_fixtures import INTAKE, changed, delivered, read
+from intake_fixtures import (
+    INTAKE,
+    assert_as_the_manifest_says,
+    changed,
+    delivered,
+    only,
+    outcome,
+    read,
+    taken,
+)
 from local_api import served
 
 from connectors.sources import ushahidi
@@ -201,3 +210,51 @@ def test_a_sweep_lists_every_post_and_single_ones_are_fetched() -> None:
         listed = {s.root_id: s.version for s in SYSTEM.pull.sweep(http, {"url": url})}
         assert listed == {str(n): iso(7000 if n == 4 else 1000 + n) for n in range(1, 6)}
         assert [r["id"] for r in SYSTEM.pull.fetch(http, {"url": url}, ["4", "2"])] == [4, 2]
+
+
+REPORT = "ushahidi_report"
+
+
+@pytest.mark.parametrize("name", [WEBHOOK, PAGE])
+def test_the_fixtures_become_what_the_manifest_says(name: str) -> None:
+    assert_as_the_manifest_says(name, REPORT)
+
+
+def test_a_webhook_sent_twice_is_a_repeat_and_an_edited_post_a_revision() -> None:
+    first, again = (only(taken(REPORT, delivered(WEBHOOK))) for _ in range(2))
+    edited = only(taken(REPORT, changed(WEBHOOK, "updated", to=1763440000)))
+    assert (first.payload, first.op) == (again.payload, "CREATE")
+    assert (edited.root_id, edited.op) == (first.root_id, "UPDATE") and edited.payload != first.payload
+
+
+def test_html_and_entities_are_read_as_text() -> None:
+    html = "<p>Boss &amp; foreman<br>hit us.</p><script>x()</script><p>ကူညီပါ&nbsp;</p>"
+    body = only(taken(REPORT, changed(WEBHOOK, "content", to=html))).body
+    text = {n.key: n.text for n in body.narratives}["story"]
+    assert "Boss & foreman" in text and "ကူညီပါ" in text
+    assert "<" not in text and "&" not in text.replace("& foreman", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "field", "value"),
+    [
+        ("consent-11c", ["No"], "consent", "NO"),
+        ("consent-11c", [], "consent", "UNKNOWN"),
+        ("province-2b7", ["ระยอง"], "admin1", "TH-21"),
+        ("province-2b7", ["Atlantis"], "admin1", None),
+        ("affected-3aa", ["about 40"], "workers_affected", 40),
+        ("affected-3aa", ["many"], "workers_affected", None),
+    ],
+)
+def test_answers_of_other_posts(key: str, values: list[Any], field: str, value: Any) -> None:
+    assert outcome(taken(REPORT, changed(WEBHOOK, "values", key, to=values))[0])[field] == value
+
+
+def test_posts_of_another_survey_are_refused() -> None:
+    for values in ({"depth-1": [2]}, {}, []):
+        assert outcome(taken(REPORT, changed(WEBHOOK, "values", to=values))[0])["op"] == "UNMAPPABLE"
+
+
+def test_asking_to_withdraw_is_for_a_human() -> None:
+    asked = changed(WEBHOOK, "content", to="<b>Please withdraw my&nbsp;complaint</b>")
+    assert outcome(taken(REPORT, asked)[0])["op"] == "WITHDRAWAL_ASKED"

@@ -162,7 +162,7 @@ def test_rows_deleted_and_added_between_pages_hide_no_other():
 def test_an_edit_is_seen_by_the_sweep_only_and_fetched_whole():
     kobo = Kobo([row(n) for n in range(1, 6)])
     with serving(kobo) as address:
-        _, checkpoint = pulled(SYSTEM.pull, options(address), secret="key")
+        pulled(SYSTEM.pull, options(address), secret="key")
         before = set(swept(SYSTEM.pull, options(address), secret="key"))
         kobo.rows[1] |= {"_uuid": "new", "meta/deprecatedID": "uuid:u2", "narrative": "mended"}
         after = set(swept(SYSTEM.pull, options(address), secret="key"))
@@ -187,14 +187,12 @@ def test_rows_without_a_root_id_are_listed_and_fetched_by_their_own():
 
 
 def test_a_refusal_says_its_number_and_nothing_of_the_server():
-    with serving(Kobo([])) as address:
-        with pytest.raises(httpx.HTTPStatusError) as caught:
-            pulled(SYSTEM.pull, options(address), secret="wrong")
+    with serving(Kobo([])) as address, pytest.raises(httpx.HTTPStatusError) as caught:
+        pulled(SYSTEM.pull, options(address), secret="wrong")
     assert str(caught.value) == "the system answers 401"
 
 
 @pytest.mark.parametrize("answer", [[], {"results": 1}, {"results": [1]}, {"results": [{"_id": "x"}]}, {}])
 def test_an_answer_that_is_no_page_is_unreadable(answer):
-    with serving(lambda *_: answer) as address:
-        with pytest.raises(Unreadable):
-            pulled(SYSTEM.pull, options(address), secret="key")
+    with serving(lambda *_: answer) as address, pytest.raises(Unreadable):
+        pulled(SYSTEM.pull, options(address), secret="key")

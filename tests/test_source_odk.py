@@ -184,9 +184,8 @@ def test_a_sweep_lists_what_is_there_with_the_time_of_its_last_edit():
 
 def test_a_feed_that_leads_round_in_circles_is_left():
     answer = {"value": [row(1)], "@odata.nextLink": "http://h/x?%24skiptoken=same"}
-    with serving(lambda *_: answer) as address:
-        with pytest.raises(Unreadable):
-            pulled(SYSTEM.pull, options(address))
+    with serving(lambda *_: answer) as address, pytest.raises(Unreadable):
+        pulled(SYSTEM.pull, options(address))
 
 
 def test_an_id_cannot_lead_out_of_the_form():

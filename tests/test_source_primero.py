@@ -141,7 +141,6 @@ def test_a_sweep_says_what_is_disabled():
 
 
 def test_a_wrong_login_is_a_refusal_without_words():
-    with serving(Primero([])) as address:
-        with pytest.raises(httpx.HTTPStatusError) as caught:
-            pulled(SYSTEM.pull, options(address), secret="user:wrong")
+    with serving(Primero([])) as address, pytest.raises(httpx.HTTPStatusError) as caught:
+        pulled(SYSTEM.pull, options(address), secret="user:wrong")
     assert str(caught.value) == "the login is answered 401"

@@ -109,6 +109,13 @@ def test_the_servers_own_time_zone_is_minded():
 
 
 def test_a_row_without_a_time_that_can_be_read_stops_the_pull():
-    with serving(lambda *_: [{"KEY": "1", "CompletionDate": "10/11/2026"}]) as address:
-        with pytest.raises(Unreadable, match=r"^shape$"):
-            pulled(SYSTEM.pull, options(address))
+    rows = [{"KEY": "1", "CompletionDate": "10/11/2026"}]
+    with serving(lambda *_: rows) as address, pytest.raises(Unreadable, match=r"^shape$"):
+        pulled(SYSTEM.pull, options(address))
+
+
+def test_times_of_servers_with_a_newer_java_read_like_the_others():
+    (narrow,) = read(
+        [row(10, CompletionDate="Nov 10, 2026, 6:26:24\u202fPM", endtime="Nov 10, 2026 6:26:24\u202fPM")]
+    )
+    assert (narrow["CompletionDate"], narrow["endtime"]) == ("Nov 10, 2026 6:26:24 PM",) * 2

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from connectors.asking import Asking, Manners, Pace, Trouble, origins
 from connectors.intake import canonical_json
+from connectors.manners import Client, Manners, Pace, Trouble, origins
 from connectors.mapping import BadMapping
 from connectors.pulled import Fetch, Options, Parts, Taker
 from connectors.secrets import open_secret
@@ -142,7 +142,7 @@ class Runner:
             login = pull.login(theirs, secret)
         except (ValueError, KeyError):
             raise Trouble("CONFIG") from None
-        with Asking(manners, pace, login, parts.now, parts.sleep) as http:
+        with Client(manners, pace, login, parts.now, parts.sleep) as http:
             taker.fetch = _fetcher(pull, http, theirs)
             for page in pull.since(http, theirs, checkpoint):
                 taker.page(taker.understood(page.records), page.checkpoint)

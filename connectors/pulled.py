@@ -7,8 +7,8 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, Self, TypeVar
 
-from connectors.asking import Now, Sleep, Trouble
 from connectors.intake import Accepted, Delivery, Skipped, Taken, canonical_json, native
+from connectors.manners import Now, Sleep, Trouble
 from connectors.mapping import Mapped
 from connectors.pulls import Pulls, Root
 from connectors.sources import Source

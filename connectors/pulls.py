@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from connectors.asking import Trouble
+from connectors.manners import Trouble
 from connectors.secrets import open_secret, seal_secret
 from connectors.sqlite import open_database
 from schemas.tokens import Tokens
@@ -39,7 +39,7 @@ class State:
     Attributes:
         pulled_at: when a pull last came to its end; None before the first.
         swept_at: the same of a sweep.
-        trouble: why the last run stopped, a key of ``connectors.asking.TROUBLES``; empty when it did not.
+        trouble: why the last run stopped, a key of ``connectors.manners.TROUBLES``; empty when it did not.
         troubled_at: since when there has been trouble.
         until: not to be asked before.
         config: digest of the source's file when it was last asked.
@@ -212,7 +212,8 @@ class Pulls:
             "SELECT coalesce(sum(sweep < ?), 0), count(*) FROM root WHERE source = ? AND taken AND NOT withdrawn",
             *(sweep, source),
         )
-        return row or (0, 0)  # type: ignore[return-value]
+        missing, of = row or (0, 0)
+        return missing, of
 
     def miss(self, source: str, sweep: int) -> Iterator[Root]:
         """Count one more sweep against what it did not find, and yield what has now been missing twice."""
@@ -236,7 +237,7 @@ class Pulls:
 
     def _save(self, source: str, roots: Iterable[Root]) -> None:
         self._db.executemany(
-            f"INSERT OR REPLACE INTO root (source, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO root (source, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             [(source, *astuple(root)) for root in roots],
         )
 

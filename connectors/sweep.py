@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import httpx
 
-from connectors.asking import Trouble
 from connectors.intake import native
+from connectors.manners import Trouble
 from connectors.pulled import FETCHED, TOGETHER, Taker, parted
 from connectors.pulls import Root
 from connectors.systems import Pull

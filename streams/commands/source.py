@@ -8,6 +8,7 @@ import click
 from connectors import sources
 from connectors.mapping import load
 from streams import console
+from streams.commands.run import run
 from streams.console import example
 
 
@@ -48,3 +49,6 @@ def source_list(as_json: bool) -> None:
     connected = sources.connected(node.home).values()
     rows = [{"name": s.name, "mapping": s.mapping, "deidentify": s.deidentify} for s in connected]
     click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(r.values()) for r in rows))
+
+
+source.add_command(run)

@@ -1,4 +1,4 @@
-"""Asking a foreign system over HTTP: patiently, no faster than it allows, and nobody but that system.
+"""Client a foreign system over HTTP: patiently, no faster than it allows, and nobody but that system.
 
 Every request of a pull goes through here, whatever the system's file does with it. Bodies and addresses are never
 part of an exception or a log line.
@@ -117,7 +117,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int]:
     return url.scheme, url.host, url.port or _PORTS.get(url.scheme, 0)
 
 
-class Asking(httpx.Client):
+class Client(httpx.Client):
     """An HTTP client with manners; 401 and 403, after whatever the login does about them, are ``Trouble``."""
 
     def __init__(

@@ -7,7 +7,7 @@ long before it first comes in is history and is never counted. `docs/sources.md`
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,8 +92,10 @@ class Runner:
             return why.code, why.until
         except Unreadable:
             return "UNREADABLE", None
-        except (httpx.HTTPStatusError, httpx.InvalidURL):
-            return "HTTP", None
+        except httpx.HTTPStatusError as why:
+            return "LOGIN" if why.response.status_code in (401, 403) else "HTTP", None
+        except httpx.InvalidURL:
+            return "CONFIG", None
         except httpx.HTTPError:
             return "ELSEWHERE", None  # too many redirects; all else has been waited out below
         except BadMapping:
@@ -144,11 +146,16 @@ class Runner:
             raise Trouble("CONFIG") from None
         with Client(manners, pace, login, parts.now, parts.sleep) as http:
             taker.fetch = _fetcher(pull, http, theirs)
+            due = self._sweep_due(source.name, options) if sweep is None else sweep
+            swept = Sweep(taker, pull, http, theirs) if pull.sweep and due else None
+            failed = _tried(swept.listing) if swept else None
             for page in pull.since(http, theirs, checkpoint):
                 taker.page(taker.understood(page.records), page.checkpoint)
             parts.pulls.pulled(source.name, parts.now(), overlap)
-            if pull.sweep and (self._sweep_due(source.name, options) if sweep is None else sweep):
-                Sweep(taker, pull, http, theirs).run()
+            if failed:
+                raise failed
+            if swept:
+                swept.settle()
 
     def _sweep_due(self, name: str, options: Options) -> bool:
         last = self._parts.pulls.state(name).swept_at
@@ -164,6 +171,15 @@ class Runner:
 def _fetcher(pull: Pull, http: httpx.Client, options: Mapping[str, str]) -> Fetch | None:
     fetch = pull.fetch
     return None if fetch is None else lambda ids: fetch(http, options, ids)
+
+
+def _tried(listing: Callable[[], None]) -> Exception | None:
+    """List; return what went wrong, so that the pull goes on: a broken listing must not keep new reports away."""
+    try:
+        listing()
+    except (Trouble, Unreadable, httpx.HTTPError) as why:
+        return why
+    return None
 
 
 def _text(value: Any) -> str:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 Fetch = Callable[[list[str]], Iterable[Record]]
 
 TOGETHER = 200  # deliveries in one durable transaction
-FETCHED = 100  # records asked for at once
+FETCHED = 200  # records that are only listed, asked for at once
 TLS = ("https://", "imaps://")
 # A mailbox: its options (with `login`, opened) and a checkpoint; yields messages, each with the checkpoint after it.
 Mailbox = Callable[[Mapping[str, str], str | None], Iterable[tuple[bytes, str]]]
@@ -134,12 +134,13 @@ class Taker:
         self.fetch: Fetch | None = None
         self.ongoing = True  # not the first look at a source, so what has no time of its own is new
         self.verification: Verification = "PULL_TLS" if options.url.startswith(TLS) else "UNKNOWN"
-        self._sweep = parts.pulls.sweeps(source.name)
+        self.sweep = parts.pulls.sweeps(source.name)
+        self.brought: set[bytes] = set()  # reports, by keyed hash, that pages brought
         self._roots: dict[bytes, Root] = {}
 
     def page(self, taken: Iterable[Taken], checkpoint: str) -> None:
         """Take in a page; note its checkpoint when all of it is durable."""
-        self.take(taken)
+        self.brought |= self.take(taken).keys()
         self.parts.pulls.reached(self.source.name, checkpoint, self._roots.values(), self.parts.now())
         self._roots.clear()
 
@@ -192,7 +193,7 @@ class Taker:
     def root(self, root: bytes) -> Root:
         """Return what is known of a report, or a blank."""
         known = self._roots.get(root) or self.parts.pulls.root(self.source.name, root)
-        return known or Root(root, sweep=self._sweep)
+        return known or Root(root, sweep=self.sweep)
 
     def note(self, root: Root) -> None:
         """Hold what is known of a report until ``page`` or ``save``."""

@@ -20,7 +20,7 @@ from schemas.tokens import Tokens
 _DDL = """
 CREATE TABLE IF NOT EXISTS source (source TEXT PRIMARY KEY, began REAL, under_way INTEGER NOT NULL DEFAULT 0,
   sweeps INTEGER NOT NULL DEFAULT 0, pulled_at REAL, swept_at REAL, trouble TEXT NOT NULL DEFAULT '',
-  troubled_at REAL, until REAL, config BLOB NOT NULL DEFAULT x'') WITHOUT ROWID;
+  troubled_at REAL, until REAL, doubt TEXT NOT NULL DEFAULT '', config BLOB NOT NULL DEFAULT x'') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoint (n INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, at REAL NOT NULL,
   value TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS checkpoint_source ON checkpoint (source, n);
@@ -42,6 +42,7 @@ class State:
         trouble: why the last run stopped, a key of ``connectors.manners.TROUBLES``; empty when it did not.
         troubled_at: since when there has been trouble.
         until: not to be asked before.
+        doubt: what the last sweep found that somebody must look at; empty where there was nothing.
         config: digest of the source's file when it was last asked.
     """
 
@@ -50,6 +51,7 @@ class State:
     trouble: str = ""
     troubled_at: datetime | None = None
     until: datetime | None = None
+    doubt: str = ""
     config: bytes = field(default=b"", repr=False)
 
 
@@ -103,13 +105,13 @@ class Pulls:
     def state(self, source: str) -> State:
         """Return how a source's pulls are going."""
         row = self._db.one(
-            "SELECT pulled_at, swept_at, trouble, troubled_at, until, config FROM source WHERE source = ?",
+            "SELECT pulled_at, swept_at, trouble, troubled_at, until, doubt, config FROM source WHERE source = ?",
             source,
         )
         if row is None:
             return State()
-        pulled, swept, trouble, since, until, config = row
-        return State(_at(pulled), _at(swept), trouble, _at(since), _at(until), config)
+        pulled, swept, trouble, since, until, doubt, config = row
+        return State(_at(pulled), _at(swept), trouble, _at(since), _at(until), doubt, config)
 
     def begin(self, source: str, now: datetime, overlap: timedelta, config: bytes) -> str | None:
         """Begin to pull, or go on with what was interrupted; return the checkpoint to ask from.
@@ -175,9 +177,11 @@ class Pulls:
         """Return the number of the latest sweep."""
         return int((self._db.one("SELECT sweeps FROM source WHERE source = ?", source) or (0,))[0])
 
-    def swept(self, source: str, now: datetime) -> None:
-        """Note that a sweep came to its end."""
-        self._db.execute("UPDATE source SET swept_at = ? WHERE source = ?", (now.timestamp(), source))
+    def swept(self, source: str, now: datetime, doubt: str) -> None:
+        """Note that a sweep came to its end, and what somebody must look at."""
+        self._db.execute(
+            "UPDATE source SET swept_at = ?, doubt = ? WHERE source = ?", (now.timestamp(), doubt, source)
+        )
 
     def stopped(self, source: str, trouble: str, now: datetime, until: datetime | None) -> None:
         """Note why a run stopped; an empty code: it did not."""
@@ -206,14 +210,17 @@ class Pulls:
                 [(sweep, source, root) for root in roots],
             )
 
-    def share_missing(self, source: str, sweep: int) -> tuple[int, int]:
-        """Return how many reports a sweep did not find, and of how many."""
+    def share_missing(self, source: str, sweep: int) -> tuple[int, int, int]:
+        """Return of the reports that should be there: how many a sweep did not find, how many there are, and how many
+        of them a sweep has ever found.
+        """
         row = self._db.one(
-            "SELECT coalesce(sum(sweep < ?), 0), count(*) FROM root WHERE source = ? AND taken AND NOT withdrawn",
+            "SELECT coalesce(sum(sweep < ?), 0), count(*), coalesce(sum(version != x''), 0) FROM root"
+            " WHERE source = ? AND taken AND NOT withdrawn",
             *(sweep, source),
         )
-        missing, of = row or (0, 0)
-        return missing, of
+        missing, of, matched = row or (0, 0, 0)
+        return missing, of, matched
 
     def miss(self, source: str, sweep: int) -> Iterator[Root]:
         """Count one more sweep against what it did not find, and yield what has now been missing twice."""

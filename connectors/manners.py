@@ -52,7 +52,8 @@ TROUBLES = {
     "MISMATCHED": "the ids of the sweep are not those of the mapping: nothing can be seen to vanish",
     "UNFETCHED": "records that are listed cannot be fetched",
     "BUSY": "another process is pulling this source",
-    "BROKEN": "a fault of ours, or a full disk; the log has its class",
+    "FULL": "there is no room for more reports: the disk is full, or Kafka does not take what is kept",
+    "BROKEN": "a fault of ours; the log has its class",
 }
 
 

@@ -20,6 +20,7 @@ from connectors.mapping import BadMapping
 from connectors.pulled import Fetch, Options, Parts, Taker
 from connectors.secrets import open_secret
 from connectors.sources import Source
+from connectors.sqlite import NotNow
 from connectors.sweep import Sweep
 from connectors.systems import Delivered, Pull, Unreadable, systems
 from connectors.taking import take
@@ -100,6 +101,8 @@ class Runner:
             return "ELSEWHERE", None  # too many redirects; all else has been waited out below
         except BadMapping:
             return "CONFIG", None
+        except NotNow:
+            return "FULL", None
         except Stopping:
             raise
         except Exception as error:

@@ -70,14 +70,12 @@ class Options:
         Raises:
             Trouble: ``CONFIG``: no URL, a scheme that is none of ours, or a number that cannot be.
         """
-        given = {f.name: pull[f.name] for f in fields(cls) if f.name in pull}
-        for f in fields(cls):
-            known = {str: (str,), int: (int,)}.get(_kind(f), (int, float))
-            if type(given.get(f.name, known[0]())) not in known:
-                raise Trouble("CONFIG")
-        if not given.get("url", "").startswith(_SCHEMES):
+        try:
+            options = cls(**{f.name: _kind(f)(pull[f.name]) for f in fields(cls) if f.name in pull})
+        except (TypeError, ValueError, OverflowError):
+            raise Trouble("CONFIG") from None
+        if not options.url.startswith(_SCHEMES):
             raise Trouble("CONFIG")
-        options = cls(**given)
         above = (options.every_minutes, options.requests_per_hour, options.timeout_seconds, options.attempts)
         least = (options.overlap_minutes, options.sweep_hours, options.backfill_after_hours)
         if min(above) <= 0 or min(least) < 0 or not 0 < options.oldest_days <= 365:

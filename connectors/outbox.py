@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS report_key (report_uid BLOB, key_ref BLOB,
   PRIMARY KEY (report_uid, key_ref)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT NULL,
   PRIMARY KEY (source, native)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (source TEXT, native BLOB, PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
@@ -191,6 +192,21 @@ class Outbox:
             "SELECT epoch FROM first_epoch WHERE source = ? AND native = ?", key.source, key.native
         )
         return row[0] if row else ""  # first told before there were epochs
+
+    def history(self, key: Key, revision: int, *, told_as: bool) -> bool:
+        """Tell whether a report is history: what it was when it was first told, it stays.
+
+        For ``pack``, so that it is kept in the same transaction.
+        """
+        if revision == 0 and told_as:
+            self._db.execute("INSERT OR IGNORE INTO history VALUES (?, ?)", (key.source, key.native))
+        sql = "SELECT 1 FROM history WHERE source = ? AND native = ?"
+        return self._db.one(sql, key.source, key.native) is not None
+
+    def known(self, source: str, natives: Iterable[bytes]) -> set[bytes]:
+        """Return which of these keyed hashes of root ids have been delivered."""
+        sql = "SELECT 1 FROM delivery WHERE source = ? AND native = ? LIMIT 1"
+        return {native for native in natives if self._db.one(sql, source, native)}
 
     def _look_for_room(self) -> None:
         if self.backlog_bytes() >= self._limits.max_bytes:

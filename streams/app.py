@@ -30,7 +30,13 @@ from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
+from connectors.manners import Sleep
+from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox
+from connectors.pull import Runner
+from connectors.pulled import Parts as PullParts
+from connectors.puller import Puller
+from connectors.pulls import Pulls
 from connectors.seal import Unsealable, seal, unseal
 from connectors.secrets import (
     adopt_unit_key,
@@ -184,6 +190,21 @@ class Node:
         asked = lambda name: sources.find(self.home, name).deidentify == "source"  # noqa: E731
         at_source = AtSource(self.codec, asked, self.deidentifier, lambda: self.read_all)
         return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now, at_source)
+
+    def pull_runner(self, sleep: Sleep, wake: Callable[[], None] = lambda: None) -> Runner:
+        """Put what pulls sources together; one for each thread. ``wake`` is told that something came in."""
+        door, outbox = self.door(), self.outbox()
+
+        def accept(deliveries: Sequence[Delivery]) -> list[Accepted]:
+            accepted = door.accept(deliveries)
+            wake()
+            return accepted
+
+        def mapping(source: sources.Source) -> Mapped | None:
+            return None if source.mapping == "canonical" else load(source.mapping, self.home)
+
+        pulls = Pulls(self.home, self.tokens)
+        return Runner(PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep))
 
     @cached_property
     def register(self) -> Fresh[Register]:
@@ -370,6 +391,8 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
                 warn_hours=node.settings.outbox_warn_hours,
             )
             run.forwarder = _start(forwarder, front)
+            pull = partial(node.pull_runner, wake=forwarder.wake.set)
+            _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if worker:
@@ -383,7 +406,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Forwarder, Puller, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from connectors.promises import Promises
 from connectors.sqlite import open_database
 
 _DDL = """
@@ -62,6 +63,7 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         """Open the outbox at ``path``."""
         self._db = open_database(path, _DDL)
+        self.promises = Promises(self._db)
 
     def accept(
         self, keys: Sequence[Key], pack: Callable[[int, int], tuple[UUID, UUID, Parcel]]
@@ -126,6 +128,13 @@ class Outbox:
         """Durably add one message that is no report, such as a change of consent."""
         with self._db.write():
             self._put(parcel)
+
+    def change(self, note: Callable[[Promises], object], parcel: Parcel | None = None) -> None:
+        """Durably note what a worker wants, and add the message that says so, both or neither."""
+        with self._db.write():
+            note(self.promises)
+            if parcel:
+                self._put(parcel)
 
     def unsent(self, after: int, limit: int) -> list[Row]:
         """Return rows not yet acknowledged by Kafka, oldest first, with ``seq`` above ``after``."""

@@ -26,6 +26,7 @@ import uvicorn
 
 from connectors import sources
 from connectors.clickhouse import ClickHouse, migrate
+from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
@@ -144,6 +145,10 @@ class Node:
     def keys(self) -> KeyStore:
         """Open the key store; one for each thread."""
         return KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
+
+    def consent_desk(self) -> ConsentDesk:
+        """Open what takes workers' changes of mind; one for each thread."""
+        return ConsentDesk(self.outbox(), self.keys(), self.codec, self.now)
 
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""

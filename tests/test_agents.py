@@ -58,7 +58,13 @@ def a_contribution(number=1):
 
 @pytest.fixture
 def db(clickhouse):
-    for table in ("sealed.contributions", "sealed.dead_letters", "cases.reports"):
+    for table in (
+        "sealed.contributions",
+        "sealed.dead_letters",
+        "cases.reports",
+        "sealed.taken_back",
+        "cases.taken_back",
+    ):
         clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
 

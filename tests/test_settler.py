@@ -15,7 +15,13 @@ HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # old rows 
 
 @pytest.fixture
 def db(clickhouse):
-    for table in ("sealed.contributions", "cases.reports", "sealed.dead_letters"):
+    for table in (
+        "sealed.contributions",
+        "cases.reports",
+        "sealed.dead_letters",
+        "cases.taken_back",
+        "sealed.taken_back",
+    ):
         clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
 

@@ -203,7 +203,7 @@ def _remove(parts: Parts, change: ConsentChange) -> None:
         rows = taken_back("contribution")
         parts.store.insert("sealed.taken_back", rows, f"{rows[0]['change_token']}")
         _uncount(parts, rows)
-    rows = [row | {"consent_scopes": scopes} for row in taken_back("case")]
+    rows = [{**row, "consent_scopes": scopes} for row in taken_back("case")]
     parts.store.insert("cases.taken_back", rows, f"{rows[0]['change_token']}")
     _narrow(parts, rows)
 

@@ -32,7 +32,7 @@ from connectors.submit import submit as submit_file
 from schemas.settings import BadSetting
 from streams import console, logs
 from streams import demo as demonstration
-from streams.app import Node, running, stop_signal, system_clock, until_stopped
+from streams.app import Node, running, stop_signal, until_stopped
 from streams.commands.audit import audit
 from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter

@@ -417,7 +417,7 @@ MUTANTS = (
         "R14",
         "a withdrawal empties the sealed zone and the case path",
         "streams/agents.py",
-        '    ("cases.reports", "case_token", "case"),\n',
+        "    _narrow(parts, rows)\n",
         "",
         (
             "tests/test_agents.py::test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_epoch",

@@ -5,7 +5,9 @@ transaction that is on the disk before the sender hears "accepted". Nothing is e
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Protocol
@@ -15,12 +17,31 @@ from connectors.keystore import KeyStore
 from connectors.outbox import Key, Outbox, Parcel
 from connectors.receipts import code
 from connectors.seal import Sealed, seal
+from connectors.sqlite import NotNow
+from connectors.tally import Notes, Origin, hour_of
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes
 from schemas.consent import wants_case
 from schemas.events import DeadLetter, DeidentifiedBody, Op, RawReportBody, SealedReport, Verification
 from schemas.tokens import Tokens, epoch_of
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How much of a record its mapping reads, so that a form that changes is noticed.
+
+    Attributes:
+        filled: keys of the record that are not empty.
+        mapped: of these, keys that the mapping reads.
+        left: names of the others.
+        form_known: the form is of a version the mapping knows; None where it does not say.
+    """
+
+    filled: int
+    mapped: int
+    left: tuple[str, ...] = field(default=(), repr=False)
+    form_known: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +60,7 @@ class Delivery:
         test: it is never counted and never a case.
         reason: why it has no body, a code of ``schemas/codes/dead_letter_reasons.csv``.
         replay_of: the event of the dead letter that is tried again.
+        read: how much of it the mapping reads; None where that says nothing.
     """
 
     source: str
@@ -52,6 +74,7 @@ class Delivery:
     test: bool = False
     reason: str = "UNMAPPABLE"
     replay_of: UUID | None = None
+    read: Read | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +150,15 @@ class Door:
 
         Raises:
             schemas.codec.Unencodable: a value does not fit Avro's types; nothing has been accepted.
+            connectors.sqlite.NotNow: it could not be kept now; nothing has been accepted.
         """
         bodies = [self._codec.encode_body(d.body) if d.body else ("", d.payload) for d in deliveries]
         # The texts are read before the transaction begins: that may take its time.
         deidentify = self._deidentify(deliveries)
         names = [self._name(d) for d in deliveries]
         keys: dict[str, list[tuple[UUID, bytes]]] = {}
+        made: list[UUID] = []
+        refused: dict[int, str] = {}
 
         def pack(index: int, revision: int) -> tuple[UUID, UUID, Parcel]:
             delivery = deliveries[index]
@@ -141,10 +167,23 @@ class Door:
                 waiting += self._keys.add(
                     delivery.source, sum(d.source == delivery.source for d in deliveries)
                 )
+                made.extend(ref for ref, _ in waiting)
             here = deidentify.get(delivery.source)
-            return self._pack(delivery, names[index], revision, *bodies[index], *waiting.pop(), here)
+            uid, ref, parcel, reason = self._pack(
+                delivery, names[index], revision, *bodies[index], *waiting.pop(), here
+            )
+            if reason:
+                refused[index] = reason
+            return uid, ref, parcel
 
-        answers = self._outbox.accept(names, pack)
+        try:
+            answers = self._outbox.accept(
+                names, pack, lambda told: self._noted(deliveries, told, refused)
+            )
+        except BaseException:
+            with suppress(NotNow):  # a key that stays opens nothing
+                self._keys.erase(made)
+            raise
         spare = [ref for left in keys.values() for ref, _ in left]
         if spare:
             self._keys.erase(spare)
@@ -157,6 +196,36 @@ class Door:
         if not (self._at_source and here):
             return {}
         return dict.fromkeys(here, self._at_source.having_read(d for d in deliveries if d.source in here))
+
+    def _noted(
+        self,
+        deliveries: Sequence[Delivery],
+        answers: Sequence[tuple[UUID, bool]],
+        refused: dict[int, str],
+    ) -> Notes:
+        """Return what the operator's health view is told of deliveries."""
+        counts: Counter[tuple[str, str]] = Counter()
+        keys, origins = set(), {}
+        for index, (delivery, (event_id, repeat)) in enumerate(zip(deliveries, answers, strict=True)):
+            source, reason, read = delivery.source, refused.get(index), delivery.read
+            if reason and not repeat:
+                origins[event_id] = Origin(delivery.verification, delivery.test)
+            if delivery.test:
+                counts[source, "test"] += 1
+                continue
+            if repeat:
+                counts[source, "duplicate"] += 1
+                continue
+            counts[source, f"dead:{reason}" if reason else "new"] += 1
+            if delivery.body and delivery.body.consent == "UNKNOWN":
+                counts[source, "consent_unknown"] += 1
+            if read:
+                counts[source, "keys_filled"] += read.filled
+                counts[source, "keys_mapped"] += read.mapped
+                if read.form_known is False:
+                    counts[source, "form_unknown"] += 1
+                keys |= {(source, self._tokens.digest("key-name", source, name)[:12]) for name in read.left}
+        return Notes(hour_of(self._now()), counts, frozenset(keys), origins)
 
     def _name(self, delivery: Delivery) -> Key:
         source = delivery.source
@@ -174,7 +243,8 @@ class Door:
         ref: UUID,
         key: bytes,
         deidentify: Deidentify | None,
-    ) -> tuple[UUID, UUID, Parcel]:
+    ) -> tuple[UUID, UUID, Parcel, str | None]:
+        """Return the report's name, its key, what is to be sent, and the reason where that is a dead letter."""
         hour = self._now().replace(minute=0, second=0, microsecond=0)  # the envelope is in clear
         event_id = uuid4()
         uid = self._tokens.uuid("report", delivery.source, name.native.hex())
@@ -194,7 +264,7 @@ class Door:
         if delivery.body is None:
             promises.told(event_id, uid, hour.date(), None, "held", replay)
             # Where nothing leaves in the worker's words, not even sealed, the row stays with its source.
-            return uid, ref, self._parcel(dead, b"" if deidentify else body, key)
+            return uid, ref, self._parcel(dead, b"" if deidentify else body, key), dead.reason
         told, op = delivery.body, delivery.op
         if withdrawn:
             # The worker took it back: what the source still says of it stays with the source.
@@ -230,11 +300,11 @@ class Door:
             except Refusal as why:
                 promises.told(event_id, uid, hour.date(), None, "held", replay)
                 dead = replace(dead, reason=why.reason, stage=why.stage)
-                return uid, ref, self._parcel(dead, b"", key)
+                return uid, ref, self._parcel(dead, b"", key), dead.reason
             report = replace(report, body_schema=schema)
         agreed = report.consent_scopes if report.consent == "YES" and not report.test else ()
         promises.told(event_id, uid, hour.date(), agreed, "gone" if op == "WITHDRAW" else "", replay)
-        return uid, ref, self._parcel(report, body, key)
+        return uid, ref, self._parcel(report, body, key), None
 
     def _parcel(self, event: Sealed, body: bytes, key: bytes) -> Parcel:
         value = self._codec.encode(seal(event, body, key))

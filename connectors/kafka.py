@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from random import SystemRandom
 from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -168,19 +169,45 @@ class Sender:
 class Forwarder(threading.Thread):
     """Carries the outbox to Kafka, for as long as the process lives; rows leave when acknowledged."""
 
-    def __init__(self, outbox: Callable[[], Outbox], bootstrap: str, *, hold: bool) -> None:
-        """Prepare a thread over its own outbox; ``hold`` keeps acknowledged rows until settled."""
+    def __init__(
+        self,
+        outbox: Callable[[], Outbox],
+        bootstrap: str,
+        *,
+        hold: bool,
+        prepare: Callable[[], None] = lambda: None,
+        warn_hours: int = 24,
+        longest_pause: float = 60,
+        uniform: Callable[[float, float], float] = SystemRandom().uniform,
+    ) -> None:
+        """Prepare a thread over its own outbox.
+
+        Args:
+            outbox: opens it.
+            bootstrap: Kafka bootstrap servers; they need not be in reach.
+            hold: keep acknowledged rows until settled.
+            prepare: called once the broker is in reach, before anything is sent; may raise ``KafkaException``.
+            warn_hours: a message that has waited for so long is worth a warning, once an hour.
+            longest_pause: most seconds between two tries.
+            uniform: draws between two numbers, so that many doors do not come back at the same moment.
+        """
         super().__init__(name="forwarder", daemon=True)
         self._make_outbox, self._servers, self._hold = outbox, bootstrap, hold
+        self._prepare, self._warn_hours = prepare, warn_hours
+        self._longest_pause, self._uniform = longest_pause, uniform
         self._acknowledged: list[int] = []
         self._failed = False
+        self._failures = 0
+        self._warned = 0
         self._flying = 0
         self._stopping = threading.Event()
         self.wake = threading.Event()
 
     def run(self) -> None:
         """Carry until stopped; on a failed delivery wait for the rest and start again from the oldest row."""
-        outbox, sender, cursor = self._make_outbox(), Sender(self._servers), 0
+        outbox, cursor = self._make_outbox(), 0
+        self._reach(outbox)
+        sender = Sender(self._servers)
         while not self._stopping.is_set():
             rows = outbox.unsent(cursor, 500) if self._flying < 5_000 and not self._failed else []
             for row in rows:
@@ -189,12 +216,34 @@ class Forwarder(threading.Thread):
             sender.poll(0.005 if self._flying else 0)
             self._note(outbox)
             if self._failed and not self._flying:
-                _log.warning("Kafka does not take messages; the outbox keeps them")
+                # The same bytes again, so the same ids: whoever reads them knows a repeat.
+                self._pause(outbox)
                 self._failed, cursor = False, 0
             elif not rows and not self._flying:
                 self.wake.wait(0.05)
                 self.wake.clear()
         self._drain(outbox, sender)
+
+    def _reach(self, outbox: Outbox) -> None:
+        while not self._stopping.is_set():
+            try:
+                wait_until_up(self._servers, 0)
+                self._prepare()
+                return
+            except (ConnectionError, KafkaException):
+                self._pause(outbox)
+
+    def _pause(self, outbox: Outbox) -> None:
+        """Wait, longer after each failure in a row; half of it by chance."""
+        if not self._failures:
+            _log.warning("Kafka does not take messages; the outbox keeps them")
+        self._failures += 1
+        longest = min(self._longest_pause, 2.0 ** min(self._failures - 1, 10))
+        hours = outbox.waiting_hours()
+        if hours >= self._warn_hours and hours != self._warned:
+            self._warned = hours
+            _log.warning("the oldest message of the outbox has waited for %d hours", hours)
+        self._stopping.wait(self._uniform(longest / 2, longest))
 
     def stop(self) -> None:
         """Stop: what is in flight gets a few seconds, the rest stays in the outbox."""
@@ -207,6 +256,7 @@ class Forwarder(threading.Thread):
             self._flying -= 1
             if acknowledged:
                 self._acknowledged.append(row.seq)
+                self._failures = 0
             else:
                 self._failed = True
 

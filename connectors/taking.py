@@ -6,6 +6,7 @@ Every door uses this one: hooks, pulls, files, mail, and the command that shows 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from connectors.drift import read
 from connectors.intake import Delivery, Taken, canonical_json
 from connectors.mapping import Mapped, Unmappable
 from connectors.sources import Source, canonical
@@ -46,7 +47,12 @@ def take_record(source: Source, mapping: Mapped | None, record: Record, verifica
     except canonical.Malformed:
         return dead(source, mapping, verification, canonical_json(record), "UNMAPPABLE")
     if isinstance(taken, Delivery):
-        return replace(taken, connector=_door(source, verification), test=source.test or taken.test)
+        return replace(
+            taken,
+            connector=_door(source, verification),
+            test=source.test or taken.test,
+            read=read(mapping, record, taken.body) if mapping else None,
+        )
     return taken
 
 

@@ -31,11 +31,21 @@ from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
-from connectors.outbox import Outbox
+from connectors.outbox import Limits, Outbox
 from connectors.seal import Unsealable, seal, unseal
-from connectors.secrets import adopt_unit_key, master_key, next_unit_key, operator_token, unit_key
+from connectors.secrets import (
+    adopt_unit_key,
+    master_key,
+    next_unit_key,
+    open_secret,
+    operator_token,
+    unit_key,
+)
 from connectors.settings import ConnectorSettings
+from connectors.shelf import Shelf
+from connectors.tally import Refusals, Tally
 from connectors.web.group_commit import GroupCommit
+from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
 from schemas import topics
 from schemas.codec import Codec
@@ -140,7 +150,8 @@ class Node:
 
     def outbox(self) -> Outbox:
         """Open the outbox; one for each thread."""
-        return Outbox(self.home / "outbox.db")
+        limits = Limits(self.settings.outbox_max_bytes, self.settings.outbox_free_bytes)
+        return Outbox(self.home / "outbox.db", limits)
 
     def keys(self) -> KeyStore:
         """Open the key store; one for each thread."""
@@ -342,8 +353,10 @@ class Running:
 async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Running]:
     """Run a node's parts for as long as the block lasts; stop them in the order in which nothing is lost."""
     run = Running(node, worker)
-    await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
-    await asyncio.to_thread(create_topics, node.bootstrap, topics.ALL)
+    make_topics = partial(create_topics, node.bootstrap, topics.ALL)
+    if worker:  # a door alone takes in without Kafka, too
+        await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
+        await asyncio.to_thread(make_topics)
     await asyncio.to_thread(lambda: node.db)
     # A list that cannot be used stops us before a report is taken in.
     await asyncio.to_thread(node.deidentifier)
@@ -354,7 +367,14 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
     async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
         if door:
-            run.forwarder = _start(Forwarder(node.outbox, node.bootstrap, hold=node.broker_forgets), front)
+            forwarder = Forwarder(
+                node.outbox,
+                node.bootstrap,
+                hold=node.broker_forgets,
+                prepare=make_topics,
+                warn_hours=node.settings.outbox_warn_hours,
+            )
+            run.forwarder = _start(forwarder, front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if worker:
@@ -405,18 +425,32 @@ async def _web(run: Running) -> AsyncIterator[None]:
         return accepted
 
     beats = node.heartbeats()
+    commit = GroupCommit(accept)
+    listed = sources.Connected(node.home)
+    refusals = Refusals(lambda: Tally(node.home / "outbox.db"), node.now)
+    hooks = HookParts(
+        accept=commit.accept_all,
+        sources=listed,
+        mapping=Shelf(node.home).of,
+        secrets=lambda source: [open_secret(node.tokens, sealed) for sealed in source.signing],
+        note=refusals.note,
+        fits=node.codec.fits,
+        max_bytes=node.settings.max_report_bytes,
+        public_url=node.settings.public_url.rstrip("/"),
+    )
     app = build(
         WebParts(
-            accept=GroupCommit(accept).accept,
+            accept=commit.accept,
             beat=lambda source: beats.beat(source.name, node.now()),
-            sources=lambda: sources.connected(node.home),
+            sources=listed,
             db=node.db,
             now=node.now,
             health=run.health,
             stopping=lambda: run.stopping,
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
-        )
+        ),
+        routes(hooks),
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -442,6 +476,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
         server.should_exit = True
         await task
         listener.close()
+        await asyncio.to_thread(refusals.flush)
 
 
 def stop_signal() -> asyncio.Event:

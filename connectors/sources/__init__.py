@@ -55,6 +55,28 @@ def connected(home: Path) -> dict[str, Source]:
     return {path.stem: _read(path) for path in sorted((home / "sources").glob("*.toml"))}
 
 
+class Connected:
+    """The connected sources as they are now, read again only when a file has changed. Usable from several threads."""
+
+    def __init__(self, home: Path) -> None:
+        """Read nothing yet."""
+        self._folder = home / "sources"
+        self._seen: tuple[object, Mapping[str, Source]] = (None, {})
+
+    def __call__(self) -> Mapping[str, Source]:
+        """Return every connected source by name.
+
+        Raises:
+            ValueError: a source file has an unknown or missing name.
+        """
+        files = sorted(self._folder.glob("*.toml"))
+        stats = [(path.name, path.stat()) for path in files]
+        stamp = tuple((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in stats)
+        if stamp != self._seen[0]:
+            self._seen = (stamp, {path.stem: _read(path) for path in files})
+        return self._seen[1]
+
+
 def find(home: Path, name: str) -> Source:
     """Return one source; raise ``UnknownSource`` if it is not connected."""
     found = existing(home, name)

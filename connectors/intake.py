@@ -177,9 +177,7 @@ class Door:
             return uid, ref, parcel
 
         try:
-            answers = self._outbox.accept(
-                names, pack, lambda told: self._noted(deliveries, told, refused)
-            )
+            answers = self._outbox.accept(names, pack, lambda told: self._noted(deliveries, told, refused))
         except BaseException:
             with suppress(NotNow):  # a key that stays opens nothing
                 self._keys.erase(made)

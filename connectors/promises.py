@@ -108,7 +108,7 @@ class Promises:
             "INSERT INTO receipt_due (event_id, report_uid) VALUES (?, ?)", (event_id.bytes, report_uid.bytes)
         )
         before = self._report_of(replay_of) if replay_of else None
-        if replay_of and before and before != report_uid:
+        if replay_of and before and before != report_uid and self.of(before).held:
             self._follow(replay_of, before, report_uid)
 
     def _follow(self, event_id: UUID, before: UUID, now: UUID) -> None:

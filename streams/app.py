@@ -32,6 +32,7 @@ from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.outbox import Limits, Outbox
+from connectors.promises import ReceiptIndex
 from connectors.seal import Unsealable, seal, unseal
 from connectors.secrets import (
     adopt_unit_key,
@@ -44,6 +45,7 @@ from connectors.secrets import (
 from connectors.settings import ConnectorSettings
 from connectors.shelf import Shelf
 from connectors.tally import Refusals, Tally
+from connectors.web import receipts
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
@@ -54,6 +56,7 @@ from schemas.registry import connect
 from schemas.tokens import Tokens
 from streams import faust_transport
 from streams.agents import Parts, attach
+from streams.arrived import arrived
 from streams.at_source import AtSource
 from streams.fresh import Fresh
 from streams.journal import Journal
@@ -375,6 +378,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
                 warn_hours=node.settings.outbox_warn_hours,
             )
             run.forwarder = _start(forwarder, front)
+            _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if worker:
@@ -388,7 +392,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Forwarder, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -438,6 +442,13 @@ async def _web(run: Running) -> AsyncIterator[None]:
         max_bytes=node.settings.max_report_bytes,
         public_url=node.settings.public_url.rstrip("/"),
     )
+    asking = receipts.ReceiptParts(
+        desk=node.consent_desk,
+        tokens=node.tokens,
+        arrived=lambda report_uid: arrived(node.db, node.tokens, node.now(), report_uid),
+        changed=lambda: run.forwarder.wake.set() if run.forwarder else None,
+        now=node.now,
+    )
     app = build(
         WebParts(
             accept=commit.accept,
@@ -450,7 +461,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        routes(hooks),
+        [*routes(hooks), *receipts.routes(asking)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.

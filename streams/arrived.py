@@ -15,6 +15,8 @@ def arrived(db: ClickHouse, tokens: Tokens, now: datetime, report_uid: UUID) -> 
         names = [str(tokens.report(path, report_uid, epoch)) for epoch in epochs_until(now)]
         return bool(db.query(sql, tokens=names)[0][0])
 
-    counted = "SELECT count() FROM sealed.contributions WHERE report_token IN {tokens:Array(UUID)} AND countable"
+    counted = (
+        "SELECT count() FROM sealed.contributions WHERE report_token IN {tokens:Array(UUID)} AND countable"
+    )
     case = "SELECT count() FROM cases.reports WHERE case_token IN {tokens:Array(UUID)}"
     return Arrived(there("contribution", counted), there("case", case))

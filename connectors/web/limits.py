@@ -5,6 +5,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from starlette.requests import Request
 
@@ -31,7 +32,7 @@ class Limits:
 
     def allow(self, request: Request) -> bool:
         """Tell whether this request may go on, and count it if so."""
-        address = (request.client.host if request.client else "").encode()
+        address = _customer(request.client.host if request.client else "").encode()
         name = hashlib.blake2b(address, key=self._key, digest_size=16).digest()
         now = self._monotonic()
         one = _filled(self._by_address.pop(name, (self._each.burst, now)), self._each, now)
@@ -42,6 +43,15 @@ class Limits:
         if len(self._by_address) > _MOST:
             self._by_address.popitem(last=False)
         return may
+
+
+def _customer(host: str) -> str:
+    """Return the network of one customer: an IPv6 address alone is one of 2^64 of the same."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return ""
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def _filled(bucket: tuple[float, float], rate: Rate, now: float) -> float:

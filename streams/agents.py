@@ -199,10 +199,10 @@ def _remove(parts: Parts, change: ConsentChange) -> None:
             for token in (parts.tokens.report(path, change.report_uid, epoch) for epoch in epochs)
         ]
 
+    rows = taken_back("contribution")
     if "AGGREGATE_STATISTICS" not in scopes:
-        rows = taken_back("contribution")
         parts.store.insert("sealed.taken_back", rows, f"{rows[0]['change_token']}")
-        _uncount(parts, rows)
+    _uncount(parts, rows)
     rows = [{**row, "consent_scopes": scopes} for row in taken_back("case")]
     parts.store.insert("cases.taken_back", rows, f"{rows[0]['change_token']}")
     _narrow(parts, rows)

@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from connectors import tally
+from connectors.promises import Promises
 from connectors.sqlite import NotNow, open_database
 from connectors.tally import Notes
 
@@ -99,6 +100,7 @@ class Outbox:
         ``patience`` is how long another process may hold the file, seconds.
         """
         self._db = open_database(path, tally.DDL + _DDL, patience)
+        self.promises = Promises(self._db)
         self._pruned = 0
         self._folder, self._limits, self._clock = path.parent, limits, clock
         if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
@@ -219,6 +221,13 @@ class Outbox:
         """Durably add one message that is no report, such as a change of consent."""
         with self._db.write():
             self._put(parcel)
+
+    def change(self, note: Callable[[Promises], object], parcel: Parcel | None = None) -> None:
+        """Durably note what a worker wants, and add the message that says so, both or neither."""
+        with self._db.write():
+            note(self.promises)
+            if parcel:
+                self._put(parcel)
 
     def park(self, parcel: Parcel) -> None:
         """Durably add a message that is not to be sent before ``unpark``, or the next start."""

@@ -9,7 +9,9 @@ from jmespath.lexer import Lexer
 from connectors.mapping import Mapped
 from connectors.tables.shape import Options, name_of
 
-_PATHS = frozenset({"path", "root", "version", "scopes_path", "op", "when", "require", "narratives", "ignore_if"})
+_PATHS = frozenset(
+    {"path", "root", "version", "scopes_path", "op", "when", "require", "narratives", "ignore_if"}
+)
 
 
 def options_of(mapping: Mapped | None) -> Options:
@@ -49,9 +51,9 @@ def _identifiers(path: str) -> Iterator[str]:
     except LexerError:
         return
     for token, after in zip(tokens, tokens[1:], strict=False):
-        if token["type"] == "quoted_identifier" or (
-            token["type"] == "unquoted_identifier" and after["type"] != "lparen"
+        if (
+            token["type"] == "quoted_identifier"
+            or (token["type"] == "unquoted_identifier" and after["type"] != "lparen")
+            or (token["type"] == "literal" and isinstance(token["value"], str))
         ):
-            yield token["value"]
-        elif token["type"] == "literal" and isinstance(token["value"], str):  # contains(keys(@), 'name')
             yield token["value"]

@@ -49,7 +49,9 @@ def mappings(home: Path) -> list[Mapped]:
     """Return every mapping that is at hand, the operator's own first; what does not load is left out."""
     names = {p.stem: None for p in sorted((home / "mappings").glob("*.yaml"))}
     shipped = files("connectors.mappings").iterdir()
-    names |= {Path(p.name).stem: None for p in sorted(shipped, key=lambda p: p.name) if p.name.endswith(".yaml")}
+    names |= {
+        Path(p.name).stem: None for p in sorted(shipped, key=lambda p: p.name) if p.name.endswith(".yaml")
+    }
     found = []
     for name in names:
         try:
@@ -59,7 +61,9 @@ def mappings(home: Path) -> list[Mapped]:
     return found
 
 
-def look(path: Path, mapping: Mapped | None, before: set[tuple[str, bytes]], source: Source | None = None) -> list[Seen]:
+def look(
+    path: Path, mapping: Mapped | None, before: set[tuple[str, bytes]], source: Source | None = None
+) -> list[Seen]:
     """Return what would become of each record of a file; nothing is accepted.
 
     Args:
@@ -99,7 +103,12 @@ def fitting(path: Path, candidates: Sequence[Mapped]) -> list[Mapped]:
             seen = look(path, mapping, set())
         except (UnreadableFile, ValueError):
             continue
-        good = [s for s in seen if s.op != "DEAD_LETTER" or (s.taken.reason if isinstance(s.taken, Delivery) else "") not in ("UNMAPPABLE", "UNREADABLE")]
+        good = [
+            s
+            for s in seen
+            if s.op != "DEAD_LETTER"
+            or (s.taken.reason if isinstance(s.taken, Delivery) else "") not in ("UNMAPPABLE", "UNREADABLE")
+        ]
         if good:
             share = sum(s.findings.share for s in good if s.findings) / len(good)
             fits.append((-len(good), -share, len(fits), mapping))
@@ -175,8 +184,14 @@ def places(mapping: Mapped, records: Sequence[Mapping[str, Any]], classes: Mappi
     document = mapping.document
     pairs = [(rule["path"], name) for name, rule in document["fields"].items() if rule.get("path")]
     pairs += [(path, f"narratives.{key}") for key, path in document["narratives"].items()]
-    pairs += [(document["consent"].get("path"), "consent"), (document["consent"].get("scopes_path"), "consent_scopes")]
-    pairs += [((document.get("attachments") or {}).get("path"), "attachments"), (document["id"]["root"], "(the report's own id)")]
+    pairs += [
+        (document["consent"].get("path"), "consent"),
+        (document["consent"].get("scopes_path"), "consent_scopes"),
+    ]
+    pairs += [
+        ((document.get("attachments") or {}).get("path"), "attachments"),
+        (document["id"]["root"], "(the report's own id)"),
+    ]
     return [
         Place(path, target, classes.get(target.split(".")[0], "operational"), _filled(path, records))
         for path, target in pairs
@@ -185,7 +200,7 @@ def places(mapping: Mapped, records: Sequence[Mapping[str, Any]], classes: Mappi
 
 
 def _filled(path: str, records: Iterable[Mapping[str, Any]]) -> int:
-    from connectors.reading.functions import search, compiled
+    from connectors.reading.functions import compiled, search
 
     expression = compiled(path)
     return sum(search(expression, record) not in (None, "", [], {}) for record in records)

@@ -20,7 +20,9 @@ from connectors.sources import Source
 from connectors.systems import Delivered, Record, System, Unreadable
 
 LARGEST = 25 << 20  # bytes of one mail
-AUTHSERV = "x-chorus-authserv-id"  # under this name a delivery says which server is trusted; no mail can set it
+AUTHSERV = (
+    "x-chorus-authserv-id"  # under this name a delivery says which server is trusted; no mail can set it
+)
 _LONGEST_TEXT = 1 << 20  # characters
 _HEADER_BYTES = 1 << 19
 _MOST_PARTS, _DEEPEST, _MULTIPARTS = 500, 30, 100
@@ -151,7 +153,11 @@ def _best(parts: list[Message], found: _Found) -> list[Message]:
     plain = [p for p in parts if _safe(p.get_content_type, "") == "text/plain" and _raw(p).strip()]
     if not plain:
         return [p for p in parts if _safe(p.get_content_type, "") != "text/plain"][-1:] or parts[:1]
-    others = [p for p in parts if _safe(p.get_content_type, "") not in ("text/plain", "text/html", "multipart/related")]
+    others = [
+        p
+        for p in parts
+        if _safe(p.get_content_type, "") not in ("text/plain", "text/html", "multipart/related")
+    ]
     if len(others) > _MOST_PARTS - found.parts:
         raise Unreadable("depth")
     return [plain[0], *(p for p in others if not isinstance(p.get_payload(), list) or p.is_multipart())]
@@ -182,7 +188,9 @@ def _is_file(part: Message) -> bool:
 def _listed(part: Message, kind: str, number: int) -> dict[str, Any]:
     return {
         "name": headers.file_name(_safe(part.get_filename, None)),
-        "mime": kind if re.fullmatch(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}", kind) else "application/octet-stream",
+        "mime": kind
+        if re.fullmatch(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}", kind)
+        else "application/octet-stream",
         "bytes": _size(part),
         "ref": str(number + 1),
     }

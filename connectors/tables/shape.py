@@ -139,14 +139,20 @@ def header(rows: Sequence[Row], options: Options, merges: Sequence[Merge] = ()) 
         width = max((len(t) for t in texts), default=0)
         return Header(tuple(f"column {n}" for n in range(1, width + 1)))
     found = _by_names(texts, options, merges) or _by_look(rows, texts, options, merges)
-    return found if not columns else Header(_unlike(columns), found.start, found.height, found.known, found.cells)
+    return (
+        found
+        if not columns
+        else Header(_unlike(columns), found.start, found.height, found.known, found.cells)
+    )
 
 
 def _placed(merges: Sequence[Merge], rows: Sequence[Row]) -> list[Merge]:
     """Return merged cells by the place of their rows among these; those that lie elsewhere are left out."""
     place = {row.number: n for n, row in enumerate(rows)}
     inside = [m for m in merges if m[0] in place]
-    return [(place[t], left, max(place.get(r, 0) for r in range(t, b + 1)), right) for t, left, b, right in inside]
+    return [
+        (place[t], left, max(place.get(r, 0) for r in range(t, b + 1)), right) for t, left, b, right in inside
+    ]
 
 
 def name_of(cell: Any) -> str:
@@ -157,19 +163,32 @@ def name_of(cell: Any) -> str:
 
 def _by_names(texts: list[list[str]], options: Options, merges: Sequence[Merge]) -> Header | None:
     heights = (options.header_rows,) if options.header_rows else (1, 2)
-    tried = [_joined(texts, n, height, options, merges) for height in heights for n in range(len(texts) - height + 1)]
+    tried = [
+        _joined(texts, n, height, options, merges)
+        for height in heights
+        for n in range(len(texts) - height + 1)
+    ]
     best = max(tried, key=lambda h: h.known, default=None)
     # One name may stand in a title as well; a table of one column has no more.
     return best if best and best.known >= min(2, len(options.expected)) > 0 else None
 
 
-def _by_look(rows: Sequence[Row], texts: list[list[str]], options: Options, merges: Sequence[Merge]) -> Header:
+def _by_look(
+    rows: Sequence[Row], texts: list[list[str]], options: Options, merges: Sequence[Merge]
+) -> Header:
     if not texts:
         return Header(())
     height = options.header_rows or 1
     filled = [sum(map(bool, t)) for t in texts]
     most = max(filled)
-    wordy = [all(isinstance(c, str) and not _NUMBER.fullmatch(c.strip()) for c in r.cells or () if c not in (None, "")) for r in rows]
+    wordy = [
+        all(
+            isinstance(c, str) and not _NUMBER.fullmatch(c.strip())
+            for c in r.cells or ()
+            if c not in (None, "")
+        )
+        for r in rows
+    ]
     if height > 1:
         unions = [
             sum(any(n < len(t) and t[n] for t in texts[s : s + height]) for n in range(max(map(len, texts))))

@@ -117,7 +117,9 @@ class Workbook:
             link = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
             kind, target = self._targets.get(link, ("", ""))
             if kind.endswith("/worksheet") and target in self._package:
-                yield Sheet(attributes.get("name", ""), target, attributes.get("state", "visible") == "visible")
+                yield Sheet(
+                    attributes.get("name", ""), target, attributes.get("state", "visible") == "visible"
+                )
 
     def _small(self, part: str, start: Callable[[str, dict[str, str]], None]) -> None:
         elements = 0

@@ -72,6 +72,9 @@ def record(raw: bytes, authserv_id: str = "") -> dict[str, Any]:
     if len(text) > _LONGEST_TEXT:
         raise Unreadable("size")
     own, root = headers.identity(found, raw)
+    auth = headers.authentication(found, authserv_id, sender["address"])
+    if authserv_id and not auth["passed"]:
+        root = own  # whoever knows the id of a mail could otherwise put words of theirs in its place
     return {
         "message_id": own,
         "thread_root": root,
@@ -82,7 +85,7 @@ def record(raw: bytes, authserv_id: str = "") -> dict[str, Any]:
         "from": sender,
         "reply_to": headers.person(found["reply-to"]) if "reply-to" in found else None,
         "date": headers.when(found.get("date", ()), found.get("received", ())),
-        "auth": headers.authentication(found, authserv_id, sender["address"]),
+        "auth": auth,
         "attachments": parts.files,
         "note": ", ".join(sorted(parts.notes)) or None,
     }

@@ -28,7 +28,9 @@ _OF_COUNTRY = {
     **dict.fromkeys(("GR", "CY"), ("cp1253",)),
     **dict.fromkeys(("TR", "AZ"), ("cp1254",)),
     "IL": ("cp1255",),
-    **dict.fromkeys(("SA", "AE", "QA", "KW", "BH", "OM", "JO", "LB", "EG", "MA", "TN", "IQ", "IR", "PK"), ("cp1256",)),
+    **dict.fromkeys(
+        ("SA", "AE", "QA", "KW", "BH", "OM", "JO", "LB", "EG", "MA", "TN", "IQ", "IR", "PK"), ("cp1256",)
+    ),
     **dict.fromkeys(("EE", "LV", "LT"), ("cp1257",)),
     "VN": ("cp1258",),
     "JP": ("cp932",),
@@ -54,7 +56,9 @@ _THAI_LETTER = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e4e]")
 _THAI_WORD = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e4e]{3}")
 _ACCENTED = "\u00e0\u00e1\u00e2\u00e3\u00e4\u00e5\u00e6\u00e7\u00e8\u00e9\u00ea\u00eb\u00ec\u00ed\u00ee\u00ef"
 _ACCENTED += "\u00f1\u00f2\u00f3\u00f4\u00f5\u00f6\u00f8\u00f9\u00fa\u00fb\u00fc\u0153\u0161\u017e"
-_SIGNS = frozenset("\u00a0\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u20ac\u00a3\u00b0\u00a7\u00ab\u00bb\u00b7\u00ba\u00aa\u00bf\u00a1\u00a9\u00ae\u2122\u00bd\u00bc\u00be\u00b1\u00d7\u00b2\u00b3\u00b5\u00df\u0178")
+_SIGNS = frozenset(
+    "\u00a0\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u20ac\u00a3\u00b0\u00a7\u00ab\u00bb\u00b7\u00ba\u00aa\u00bf\u00a1\u00a9\u00ae\u2122\u00bd\u00bc\u00be\u00b1\u00d7\u00b2\u00b3\u00b5\u00df\u0178"
+)
 _WESTERN = frozenset(_ACCENTED + _ACCENTED.upper()) | _SIGNS
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -69,7 +73,9 @@ def marked(head: bytes) -> str | None:
         return None
     for name, high in (("utf-16-le", pairs[1::2]), ("utf-16-be", pairs[0::2])):
         # The letters of one language share their high byte: zero for Latin, 0x0E for Thai.
-        if high.count(0) + high.count(0x0E) + high.count(0x10) + high.count(0x17) + high.count(9) > 0.8 * len(high):
+        if high.count(0) + high.count(0x0E) + high.count(0x10) + high.count(0x17) + high.count(9) > 0.8 * len(
+            high
+        ):
             return name
     return None
 
@@ -90,7 +96,12 @@ def legacy(raw: bytes, country: str | None = None) -> str | None:
     if _is_western(raw):
         return "cp1252"
     best = from_bytes(raw, cp_isolation=_OTHERS, enable_fallback=False).best()
-    if best and best.encoding in _OTHERS and best.chaos < 0.1 and _one_script(raw, best.encoding, latin=False):
+    if (
+        best
+        and best.encoding in _OTHERS
+        and best.chaos < 0.1
+        and _one_script(raw, best.encoding, latin=False)
+    ):
         return best.encoding
     return None
 
@@ -117,7 +128,9 @@ def decoded(raw: bytes, declared: str | None = None, country: str | None = None)
         declared: a charset's name, as the sender says.
         country: as for ``legacy``.
     """
-    if raw.isascii() and not (declared or "").lower().startswith(("utf-16", "utf-32", "utf-7", "iso-2022", "hz")):
+    if raw.isascii() and not (declared or "").lower().startswith(
+        ("utf-16", "utf-32", "utf-7", "iso-2022", "hz")
+    ):
         return raw.decode("ascii"), True
     named = marked(raw[:1024]) if not _multibyte(raw) else None
     for name in (named, "utf-8-sig", _known(declared)):

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
 from connectors.charsets import decoded, repaired
-from connectors.letters import headers, words
+from connectors.mails import headers, words
 from connectors.sources import Source
 from connectors.systems import Delivered, Record, System, Unreadable
 
 LARGEST = 25 << 20  # bytes of one mail
-AUTHSERV = "x-chorus-authserv-id"  # under this name a delivery says which server is trusted; no mail can set it
+AUTHSERV = (
+    "x-chorus-authserv-id"  # under this name a delivery says which server is trusted; no mail can set it
+)
 _LONGEST_TEXT = 1 << 20  # characters
 _HEADER_BYTES = 1 << 19
 _MOST_PARTS, _DEEPEST, _MULTIPARTS = 500, 30, 100
@@ -124,7 +126,7 @@ def _parsed(raw: bytes) -> EmailMessage:
     if (end.start() if end else len(raw)) > _HEADER_BYTES:
         raise Unreadable("size")
     try:
-        return cast(EmailMessage, BytesParser(policy=policy.default).parsebytes(raw))
+        return BytesParser(policy=policy.default).parsebytes(raw)
     except RecursionError:
         raise Unreadable("depth") from None
     except Exception:  # the library's own slips on what no mail should be
@@ -154,7 +156,11 @@ def _best(parts: list[Message], found: _Found) -> list[Message]:
     plain = [p for p in parts if _safe(p.get_content_type, "") == "text/plain" and _raw(p).strip()]
     if not plain:
         return [p for p in parts if _safe(p.get_content_type, "") != "text/plain"][-1:] or parts[:1]
-    others = [p for p in parts if _safe(p.get_content_type, "") not in ("text/plain", "text/html", "multipart/related")]
+    others = [
+        p
+        for p in parts
+        if _safe(p.get_content_type, "") not in ("text/plain", "text/html", "multipart/related")
+    ]
     if len(others) > _MOST_PARTS - found.parts:
         raise Unreadable("depth")
     return [plain[0], *(p for p in others if not isinstance(p.get_payload(), list) or p.is_multipart())]
@@ -163,7 +169,7 @@ def _best(parts: list[Message], found: _Found) -> list[Message]:
 def _words(part: Message, kind: str, found: _Found, *, quotes: bool) -> str:
     text, certain = decoded(_raw(part), _safe(part.get_content_charset, None))
     if not certain:
-        found.notes.add("charset guessed")
+        found.notes.add("charset unknown")
     mended = repaired(text)
     if mended != text:
         found.notes.add("mojibake repaired")
@@ -172,10 +178,13 @@ def _words(part: Message, kind: str, found: _Found, *, quotes: bool) -> str:
     mended = mended.replace("\0", "")
     if kind == "text/html":
         return words.of_html(mended, quotes=quotes)
-    if str(_safe(lambda: part.get_param("format"), "")).lower() == "flowed":
-        delsp = str(_safe(lambda: part.get_param("delsp"), "")).lower() == "yes"
-        mended = words.unflowed(mended, delsp=delsp)
+    if _parameter(part, "format") == "flowed":
+        mended = words.unflowed(mended, delsp=_parameter(part, "delsp") == "yes")
     return words.of_plain(mended, quotes=quotes)
+
+
+def _parameter(part: Message, name: str) -> str:
+    return _safe(lambda: str(part.get_param(name, "")), "").lower()
 
 
 def _is_file(part: Message) -> bool:
@@ -185,7 +194,9 @@ def _is_file(part: Message) -> bool:
 def _listed(part: Message, kind: str, number: int) -> dict[str, Any]:
     return {
         "name": headers.file_name(_safe(part.get_filename, None)),
-        "mime": kind if re.fullmatch(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}", kind) else "application/octet-stream",
+        "mime": kind
+        if re.fullmatch(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}", kind)
+        else "application/octet-stream",
         "bytes": _size(part),
         "ref": str(number + 1),
     }
@@ -195,7 +206,7 @@ def _size(part: Message) -> int | None:
     held = part.get_payload()
     if not isinstance(held, str):
         return None
-    if str(_safe(lambda: part.get("content-transfer-encoding"), "")).strip().lower() == "base64":
+    if _safe(lambda: str(part.get("content-transfer-encoding", "")), "").strip().lower() == "base64":
         letters = len(held) - held.count("\n") - held.count("\r")
         return letters * 3 // 4 - held[-8:].count("=")
     return len(held)

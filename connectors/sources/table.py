@@ -29,7 +29,9 @@ def rows(file: BinaryIO, options: Options) -> Rows:
     if head == b"PK\x03\x04":
         yield from _of_workbook(Workbook(file), options)
         return
-    if head.startswith((b"\xd0\xcf\x11\xe0", b"PK")):  # an old workbook, or an encrypted one; an empty archive
+    if head.startswith(
+        (b"\xd0\xcf\x11\xe0", b"PK")
+    ):  # an old workbook, or an encrypted one; an empty archive
         raise Unreadable("shape")
     try:
         found = delimited.rows(file, options.encoding, options.delimiter, options.country)

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
 
 from connectors.systems import Unreadable
@@ -148,7 +148,9 @@ def _placed(merges: Sequence[Merge], rows: Sequence[Row]) -> list[Merge]:
     """Return merged cells by the place of their rows among these; those that lie elsewhere are left out."""
     place = {row.number: n for n, row in enumerate(rows)}
     inside = [m for m in merges if m[0] in place]
-    return [(place[t], left, max(place.get(r, 0) for r in range(t, b + 1)), right) for t, left, b, right in inside]
+    return [
+        (place[t], left, max(place.get(r, 0) for r in range(t, b + 1)), right) for t, left, b, right in inside
+    ]
 
 
 def name_of(cell: Any) -> str:
@@ -159,19 +161,32 @@ def name_of(cell: Any) -> str:
 
 def _by_names(texts: list[list[str]], options: Options, merges: Sequence[Merge]) -> Header | None:
     heights = (options.header_rows,) if options.header_rows else (1, 2)
-    tried = [_joined(texts, n, height, options, merges) for height in heights for n in range(len(texts) - height + 1)]
+    tried = [
+        _joined(texts, n, height, options, merges)
+        for height in heights
+        for n in range(len(texts) - height + 1)
+    ]
     best = max(tried, key=lambda h: h.known, default=None)
     # One name may stand in a title as well; a table of one column has no more.
     return best if best and best.known >= min(2, len(options.expected)) > 0 else None
 
 
-def _by_look(rows: Sequence[Row], texts: list[list[str]], options: Options, merges: Sequence[Merge]) -> Header:
+def _by_look(
+    rows: Sequence[Row], texts: list[list[str]], options: Options, merges: Sequence[Merge]
+) -> Header:
     if not texts:
         return Header(())
     height = options.header_rows or 1
     filled = [sum(map(bool, t)) for t in texts]
     most = max(filled)
-    wordy = [all(isinstance(c, str) and not _NUMBER.fullmatch(c.strip()) for c in r.cells or () if c not in (None, "")) for r in rows]
+    wordy = [
+        all(
+            isinstance(c, str) and not _NUMBER.fullmatch(c.strip())
+            for c in r.cells or ()
+            if c not in (None, "")
+        )
+        for r in rows
+    ]
     if height > 1:
         unions = [
             sum(any(n < len(t) and t[n] for t in texts[s : s + height]) for n in range(max(map(len, texts))))
@@ -179,9 +194,8 @@ def _by_look(rows: Sequence[Row], texts: list[list[str]], options: Options, merg
         ]
         start = unions.index(max(unions)) if unions else 0
         return _joined(texts, start, height, options, merges)
-    start = next((n for n, f in enumerate(filled) if f * 2 > most and wordy[n]), None)
-    if start is None:
-        start = next(n for n, f in enumerate(filled) if f)
+    likely = [n for n, f in enumerate(filled) if f * 2 > most and wordy[n]]
+    start = likely[0] if likely else 0
     if start and _groups(start - 1, texts, merges) and wordy[start - 1] and filled[start - 1] > 1:
         return _joined(texts, start - 1, 2, options, merges)
     if _is_high(start, rows, texts, wordy, merges):
@@ -247,7 +261,7 @@ def _spread(levels: list[list[str]], start: int, merges: Sequence[Merge]) -> Non
 
 
 def _fill(levels: list[list[str]]) -> None:
-    for upper, lower in zip(levels, levels[1:], strict=False):
+    for upper, lower in pairwise(levels):
         group = ""
         for n, text in enumerate(upper):
             group = text or group

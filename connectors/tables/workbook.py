@@ -111,13 +111,15 @@ class Workbook:
         self._small(main, start)
         for part, reader in (("/styles", self._read_styles), ("/sharedStrings", self._read_texts)):
             target = next((t for kind, t in self._targets.values() if kind.endswith(part)), None)
-            if target in self._package and target:
+            if target and target in self._package:
                 reader(target)
         for attributes in sheets:
             link = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
             kind, target = self._targets.get(link, ("", ""))
             if kind.endswith("/worksheet") and target in self._package:
-                yield Sheet(attributes.get("name", ""), target, attributes.get("state", "visible") == "visible")
+                yield Sheet(
+                    attributes.get("name", ""), target, attributes.get("state", "visible") == "visible"
+                )
 
     def _small(self, part: str, start: Callable[[str, dict[str, str]], None]) -> None:
         elements = 0

@@ -6,7 +6,7 @@ Every header is what a stranger wrote: nothing of it is believed but what the se
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import getaddresses, parsedate_to_datetime
@@ -22,7 +22,9 @@ _ID = re.compile(r"<([^<>\s]{3,998})>")
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[^\s@<>\"(),:;\\]{1,253}")
 _RESULT = re.compile(r"\s*(dkim|dmarc|spf)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)", re.IGNORECASE)
 _DOMAIN = re.compile(r"header\.(?:d|i)\s*=\s*\"?(?:[^\s;@\"]*@)?([^\s;@\"]+)", re.IGNORECASE)
-_ZONE = re.compile(r"(?:[+-]\d{4}|\b(?:GMT|UTC?|EST|EDT|CST|CDT|MST|MDT|PST|PDT|Z))\s*(?:\(.*)?$", re.IGNORECASE)
+_ZONE = re.compile(
+    r"(?:[+-]\d{4}|\b(?:GMT|UTC?|EST|EDT|CST|CDT|MST|MDT|PST|PDT|Z))\s*(?:\(.*)?$", re.IGNORECASE
+)
 # What ends lines, hides, or turns the direction of what follows.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _DAEMON = re.compile(r"(?:mailer-daemon|postmaster|mail\.?delivery)[^@]*@", re.IGNORECASE)
@@ -84,7 +86,10 @@ def identity(headers: Headers, raw: bytes) -> tuple[str, str]:
 
 def _ids(raws: Iterable[str]) -> list[str]:
     found = [m[0] for raw in [*raws][:1] for m in _ID.finditer(raw[:_LONGEST])]
-    return [i if len(i) <= 200 else "<sha256." + hashlib.sha256(i.encode("utf-8", "replace")).hexdigest() + ">" for i in found]
+    return [
+        i if len(i) <= 200 else "<sha256." + hashlib.sha256(i.encode("utf-8", "replace")).hexdigest() + ">"
+        for i in found
+    ]
 
 
 def kind(headers: Headers, content_type: str, sender: str | None) -> Kind:
@@ -118,7 +123,9 @@ def authentication(headers: Headers, authserv_id: str, sender: str | None) -> di
     found: dict[str, Any] = {"passed": False}
     for raw in headers.get("authentication-results", ()) if authserv_id else ():
         identifier, _, rest = _uncommented(raw[:_LONGEST]).partition(";")
-        if identifier.split()[:1] != [authserv_id] and identifier.lower().split()[:1] != [authserv_id.lower()]:
+        if identifier.split()[:1] != [authserv_id] and identifier.lower().split()[:1] != [
+            authserv_id.lower()
+        ]:
             continue
         domain = (sender or "").rpartition("@")[2].lower()
         for part in rest.split(";"):
@@ -128,9 +135,13 @@ def authentication(headers: Headers, authserv_id: str, sender: str | None) -> di
             method, verdict = result[1].lower(), result[2].lower()
             found.setdefault(method, verdict)
             signer = _DOMAIN.search(part)
-            aligned = method == "dmarc" or (method == "dkim" and signer is not None and _same(domain, signer[1].lower()))
+            aligned = method == "dmarc" or (
+                method == "dkim" and signer is not None and _same(domain, signer[1].lower())
+            )
             found["passed"] |= verdict == "pass" and aligned
-        found["passed"] = found["passed"] and found.get("dmarc", "pass") == "pass" and len(headers.get("from", ())) == 1
+        found["passed"] = (
+            found["passed"] and found.get("dmarc", "pass") == "pass" and len(headers.get("from", ())) == 1
+        )
         break  # the topmost is the server's; what stands below came with the mail
     return found
 

@@ -8,18 +8,29 @@ import html
 import re
 
 _DROPPED = frozenset({"script", "style", "title", "textarea", "xmp"})  # their content is no markup
-_HIDDEN = frozenset({"head", "template", "svg", "math", "object", "iframe", "select", "canvas", "audio", "video"})
-_VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"})
+_HIDDEN = frozenset(
+    {"head", "template", "svg", "math", "object", "iframe", "select", "canvas", "audio", "video"}
+)
+_VOID = frozenset(
+    {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+)
 _LINES = frozenset(
     "address article aside blockquote br center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr li"
     " main nav ol p pre section table tr ul".split()
 )
 _NAME = re.compile(r"[a-z][a-z0-9:-]{0,40}", re.IGNORECASE)
 _QUOTE_OR_END = re.compile("[>\"']")
-_NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|font-size\s*:\s*0(?![.\d])|\shidden(?:[\s=>]|$)")
-_QUOTES = re.compile(r"class\s*=\s*[\"']?[^\"'>]*(?:gmail_quote|yahoo_quoted|moz-cite-prefix|protonmail_quote)")
+_NOT_SHOWN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|font-size\s*:\s*0(?![.\d])|\shidden(?:[\s=>]|$)"
+)
+_QUOTES = re.compile(
+    r"class\s*=\s*[\"']?[^\"'>]*(?:gmail_quote|yahoo_quoted|moz-cite-prefix|protonmail_quote)"
+)
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
-_FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|i|vs|doorst|\u0e2a\u0e48\u0e07\u0e15\u0e48\u0e2d|\u8f6c\u53d1|\u8f49\u5bc4)\s*[:\uff1a]", re.IGNORECASE)
+_FORWARD = re.compile(
+    r"\s*(?:fwd?|wg|tr|rv|i|vs|doorst|\u0e2a\u0e48\u0e07\u0e15\u0e48\u0e2d|\u8f6c\u53d1|\u8f49\u5bc4)\s*[:\uff1a]",
+    re.IGNORECASE,
+)
 _BELOW = re.compile(
     r"\s*(?:-{3,}\s*(?:original message|original appointment|urspr\u00fcngliche nachricht|message d'origine"
     r"|mensaje original|\u0e02\u0e49\u0e2d\u0e04\u0e27\u0e32\u0e21\u0e15\u0e49\u0e19\u0e09\u0e1a\u0e31\u0e1a)\s*-{3,}|_{20,})\s*",
@@ -134,8 +145,10 @@ def _scan(markup: str, *, quotes: bool) -> str:
         if tag in _DROPPED:
             found = re.compile(f"</{tag}", re.IGNORECASE).search(markup, at)
             at = found.start() if found else len(markup)
-        elif tag not in _VOID and not raw.endswith("/>") and (
-            (inside and inside[-1] == tag) or (not inside and _is_left_out(tag, raw, quotes=quotes))
+        elif (
+            tag not in _VOID
+            and not raw.endswith("/>")
+            and ((inside and inside[-1] == tag) or (not inside and _is_left_out(tag, raw, quotes=quotes)))
         ):
             inside.append(tag)
     lines = (re.sub(" {2,}", " ", line).strip() for line in "".join(out).split("\n"))
@@ -146,7 +159,9 @@ def _is_left_out(tag: str, raw: str, *, quotes: bool) -> bool:
     if tag in _HIDDEN:
         return True
     head = raw[:2000].lower()
-    return bool(_NOT_SHOWN.search(head)) or (not quotes and (tag == "blockquote" or bool(_QUOTES.search(head))))
+    return bool(_NOT_SHOWN.search(head)) or (
+        not quotes and (tag == "blockquote" or bool(_QUOTES.search(head)))
+    )
 
 
 def _tag_end(markup: str, at: int, *, careful: bool) -> tuple[int, bool]:

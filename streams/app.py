@@ -26,11 +26,19 @@ import uvicorn
 
 from connectors import sources
 from connectors.clickhouse import ClickHouse, migrate
+from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
+from connectors.manners import Sleep
+from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox
+from connectors.promises import ReceiptIndex
+from connectors.pull import Runner
+from connectors.pulled import Parts as PullParts
+from connectors.puller import Puller
+from connectors.pulls import Pulls
 from connectors.seal import Unsealable, seal, unseal
 from connectors.secrets import (
     adopt_unit_key,
@@ -43,6 +51,7 @@ from connectors.secrets import (
 from connectors.settings import ConnectorSettings
 from connectors.shelf import Shelf
 from connectors.tally import Refusals, Tally
+from connectors.web import receipts
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
@@ -53,6 +62,7 @@ from schemas.registry import connect
 from schemas.tokens import Tokens
 from streams import faust_transport
 from streams.agents import Parts, attach
+from streams.arrived import arrived
 from streams.at_source import AtSource
 from streams.fresh import Fresh
 from streams.journal import Journal
@@ -156,6 +166,10 @@ class Node:
         """Open the key store; one for each thread."""
         return KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
 
+    def consent_desk(self) -> ConsentDesk:
+        """Open what takes workers' changes of mind; one for each thread."""
+        return ConsentDesk(self.outbox(), self.keys(), self.codec, self.now)
+
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
         return Heartbeats(self.home / "heartbeats.db")
@@ -184,6 +198,21 @@ class Node:
         asked = lambda name: sources.find(self.home, name).deidentify == "source"  # noqa: E731
         at_source = AtSource(self.codec, asked, self.deidentifier, lambda: self.read_all)
         return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now, at_source)
+
+    def pull_runner(self, sleep: Sleep, wake: Callable[[], None] = lambda: None) -> Runner:
+        """Put what pulls sources together; one for each thread. ``wake`` is told that something came in."""
+        door, outbox = self.door(), self.outbox()
+
+        def accept(deliveries: Sequence[Delivery]) -> list[Accepted]:
+            accepted = door.accept(deliveries)
+            wake()
+            return accepted
+
+        def mapping(source: sources.Source) -> Mapped | None:
+            return None if source.mapping == "canonical" else load(source.mapping, self.home)
+
+        pulls = Pulls(self.home, self.tokens)
+        return Runner(PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep))
 
     @cached_property
     def register(self) -> Fresh[Register]:
@@ -370,6 +399,9 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
                 warn_hours=node.settings.outbox_warn_hours,
             )
             run.forwarder = _start(forwarder, front)
+            pull = partial(node.pull_runner, wake=forwarder.wake.set)
+            _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
+            _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if worker:
@@ -383,7 +415,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -433,6 +465,13 @@ async def _web(run: Running) -> AsyncIterator[None]:
         max_bytes=node.settings.max_report_bytes,
         public_url=node.settings.public_url.rstrip("/"),
     )
+    asking = receipts.ReceiptParts(
+        desk=node.consent_desk,
+        tokens=node.tokens,
+        arrived=lambda report_uid: arrived(node.db, node.tokens, node.now(), report_uid),
+        changed=lambda: run.forwarder.wake.set() if run.forwarder else None,
+        now=node.now,
+    )
     app = build(
         WebParts(
             accept=commit.accept,
@@ -445,7 +484,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        routes(hooks),
+        [*routes(hooks), *receipts.routes(asking)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.

@@ -12,6 +12,7 @@ from connectors.secrets import seal_secret
 from connectors.settings import ConnectorSettings
 from connectors.systems import Scheme, systems
 from streams import console
+from streams.commands.run import run
 from streams.console import example
 
 
@@ -149,3 +150,6 @@ def source_list(as_json: bool) -> None:
         for s in connected
     ]
     click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(map(str, r.values())) for r in rows))
+
+
+source.add_command(run)

@@ -6,7 +6,7 @@ broker forgets (``hold``), when the node has found it again in ClickHouse.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -262,6 +262,13 @@ class Outbox:
         """Mark every held row unsent: the broker that acknowledged it is gone with its memory."""
         with self._db.write():
             self._db.execute("UPDATE outbox SET sent = 0 WHERE sent = 1")
+
+    def oldest(self, most: int) -> Iterator[Parcel]:
+        """Yield the oldest messages that are still here, at most ``most``."""
+        after = 0
+        while most > 0 and (rows := self._rows("seq > ?", after, min(500, most))):
+            yield from (row.parcel for row in rows)
+            after, most = rows[-1].seq, most - len(rows)
 
     def backlog(self) -> int:
         """Return how many rows are still here."""

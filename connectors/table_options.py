@@ -1,5 +1,6 @@
 """What a mapping says of the table its rows come in, as ``connectors/tables`` takes it."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ def _identifiers(path: str) -> Iterator[str]:
         tokens = list(Lexer().tokenize(path))
     except LexerError:
         return
-    for token, after in zip(tokens, tokens[1:], strict=False):
+    for token, after in itertools.pairwise(tokens):
         if (
             token["type"] == "quoted_identifier"
             or (token["type"] == "unquoted_identifier" and after["type"] != "lparen")

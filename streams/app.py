@@ -31,6 +31,7 @@ from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
+from connectors.letters import StoredLetters
 from connectors.manners import Sleep
 from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox
@@ -60,10 +61,11 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport
+from streams import faust_transport, operating
 from streams.agents import Parts, attach
 from streams.arrived import arrived
 from streams.at_source import AtSource
+from streams.expiry import Expiry
 from streams.fresh import Fresh
 from streams.journal import Journal
 from streams.landed import landed
@@ -410,12 +412,13 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
             await app.start()
             run.stream = app
             run.release_clock = _start(ReleaseClock(node.releaser, node.now), behind)
+            _start(Expiry(lambda: operating.dead_letters(node, StoredLetters(node.db))), behind)
         if settler:
             _start(settler, behind)
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -430,6 +433,7 @@ def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
 
 def _remember(node: Node) -> None:
     """Give again, byte for byte, what an empty broker must have, or ClickHouse has lost."""
+    node.outbox().unpark()
     if node.broker_forgets:
         node.outbox().resend_all()
     with contextlib.suppress(ReleaseRefused):  # the release clock says so, and the door stays open
@@ -447,9 +451,12 @@ async def _web(run: Running) -> AsyncIterator[None]:
         if not doors:
             doors.append(node.door())
         accepted = doors[0].accept(deliveries)
+        wake()
+        return accepted
+
+    def wake() -> None:
         if run.forwarder:
             run.forwarder.wake.set()
-        return accepted
 
     beats = node.heartbeats()
     commit = GroupCommit(accept)
@@ -484,7 +491,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        [*routes(hooks), *receipts.routes(asking)],
+        [*routes(hooks), *receipts.routes(asking), *operating.routes(node, wake)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -503,14 +510,23 @@ async def _web(run: Running) -> AsyncIterator[None]:
     task = asyncio.create_task(server.serve([listener]))
     host, port = listener.getsockname()[:2]
     run.url = f"http://{host}:{port}"
+    told = operating.address_file(node)
+    told.parent.mkdir(parents=True, exist_ok=True)
+    told.write_text(f"http://{_reachable(host)}:{port}\n", encoding="ascii")
     try:
         yield
     finally:
+        told.unlink(missing_ok=True)
         run.stopping = True
         server.should_exit = True
         await task
         listener.close()
         await asyncio.to_thread(refusals.flush)
+
+
+def _reachable(host: str) -> str:
+    """Return the address at which this host reaches what listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
 def stop_signal() -> asyncio.Event:

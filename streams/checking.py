@@ -97,7 +97,7 @@ def _seen(taken: Taken, mapping: Mapped | None, before: set[tuple[str, bytes]]) 
 
 def fitting(path: Path, candidates: Sequence[Mapped]) -> list[Mapped]:
     """Return the mappings that read a record of the file, the one that reads most of it first."""
-    fits = []
+    fits: list[tuple[int, float, int, Mapped]] = []
     for mapping in candidates:
         try:
             seen = look(path, mapping, set())

@@ -15,7 +15,7 @@ from email.parser import BytesParser
 from typing import Any, BinaryIO, TypeVar, cast
 
 from connectors.charsets import decoded, repaired
-from connectors.letters import headers, words
+from connectors.mails import headers, words
 from connectors.sources import Source
 from connectors.systems import Delivered, Record, System, Unreadable
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
 
 from connectors.systems import Unreadable
@@ -264,7 +264,7 @@ def _spread(levels: list[list[str]], start: int, merges: Sequence[Merge]) -> Non
 
 
 def _fill(levels: list[list[str]]) -> None:
-    for upper, lower in zip(levels, levels[1:], strict=False):
+    for upper, lower in pairwise(levels):
         group = ""
         for n, text in enumerate(upper):
             group = text or group

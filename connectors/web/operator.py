@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -162,6 +162,8 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
             source=source,
             reason=reason,
             closed=closed,
+            choose=query.get("choose") == "all",
+            query=urlencode({"source": source or "", "reason": reason or "", "all": int(closed)}),
         )
 
     async def letter(request: Request, who: Pass) -> Response:

@@ -7,6 +7,7 @@ transaction that is on the disk before the sender hears "accepted". Nothing is e
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Protocol
@@ -16,6 +17,7 @@ from connectors.keystore import KeyStore
 from connectors.outbox import Key, Outbox, Parcel
 from connectors.receipts import code
 from connectors.seal import Sealed, seal
+from connectors.sqlite import NotNow
 from connectors.tally import Notes, Origin, hour_of
 from schemas import topics
 from schemas.codec import Codec
@@ -58,6 +60,8 @@ class Delivery:
         test: it is never counted and never a case.
         reason: why it has no body, a code of ``schemas/codes/dead_letter_reasons.csv``.
         replay_of: the event of the dead letter that is tried again.
+        history: it is long past, and first told now: never counted, however often it is revised.
+        native: keyed hash of the root id (``native``), where the id itself is not known any more.
         read: how much of it the mapping reads; None where that says nothing.
     """
 
@@ -72,7 +76,14 @@ class Delivery:
     test: bool = False
     reason: str = "UNMAPPABLE"
     replay_of: UUID | None = None
+    history: bool = False
+    native: bytes | None = field(default=None, repr=False)
     read: Read | None = field(default=None, repr=False)
+
+
+def native(tokens: Tokens, source: str, root_id: str) -> bytes:
+    """Return what stands for a source's own id wherever it is kept, 32 bytes."""
+    return tokens.digest("native-id", source, root_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +159,14 @@ class Door:
 
         Raises:
             schemas.codec.Unencodable: a value does not fit Avro's types; nothing has been accepted.
+            connectors.sqlite.NotNow: it could not be kept now; nothing has been accepted.
         """
         bodies = [self._codec.encode_body(d.body) if d.body else ("", d.payload) for d in deliveries]
         # The texts are read before the transaction begins: that may take its time.
         deidentify = self._deidentify(deliveries)
         names = [self._name(d) for d in deliveries]
         keys: dict[str, list[tuple[UUID, bytes]]] = {}
+        made: list[UUID] = []
         refused: dict[int, str] = {}
 
         def pack(index: int, revision: int) -> tuple[UUID, UUID, Parcel]:
@@ -163,6 +176,7 @@ class Door:
                 waiting += self._keys.add(
                     delivery.source, sum(d.source == delivery.source for d in deliveries)
                 )
+                made.extend(ref for ref, _ in waiting)
             here = deidentify.get(delivery.source)
             uid, ref, parcel, reason = self._pack(
                 delivery, names[index], revision, *bodies[index], *waiting.pop(), here
@@ -171,7 +185,12 @@ class Door:
                 refused[index] = reason
             return uid, ref, parcel
 
-        answers = self._outbox.accept(names, pack, lambda told: self._noted(deliveries, told, refused))
+        try:
+            answers = self._outbox.accept(names, pack, lambda told: self._noted(deliveries, told, refused))
+        except BaseException:
+            with suppress(NotNow):  # a key that stays opens nothing
+                self._keys.erase(made)
+            raise
         spare = [ref for left in keys.values() for ref, _ in left]
         if spare:
             self._keys.erase(spare)
@@ -218,8 +237,9 @@ class Door:
     def _name(self, delivery: Delivery) -> Key:
         source = delivery.source
         payload = self._tokens.digest("payload", source, delivery.payload.hex())
-        native = self._tokens.digest("native-id", source, delivery.root_id) if delivery.body else payload
-        return Key(source, native, payload)
+        if delivery.body is None:
+            return Key(source, payload, payload)
+        return Key(source, delivery.native or native(self._tokens, source, delivery.root_id), payload)
 
     def _pack(
         self,
@@ -247,14 +267,26 @@ class Door:
             key_ref=ref,
             sealed=b"",
         )
+        promises, replay = self._outbox.promises, delivery.replay_of
+        withdrawn, left = promises.limits(uid, replay)
         if delivery.body is None:
+            promises.told(event_id, uid, hour.date(), None, "held", replay)
             # Where nothing leaves in the worker's words, not even sealed, the row stays with its source.
             return uid, ref, self._parcel(dead, b"" if deidentify else body, key), dead.reason
+        told, op = delivery.body, delivery.op
+        if withdrawn:
+            # The worker took it back: what the source still says of it stays with the source.
+            told, op = RawReportBody(), "WITHDRAW"
+            schema, body = self._codec.encode_body(told)
+        # The body keeps what the worker agreed to; the envelope says what may be done.
+        scopes = {*codes("consent_scopes")}
+        if self._outbox.history(name, revision, told_as=delivery.history):
+            scopes.discard("AGGREGATE_STATISTICS")
         report = SealedReport(
             event_id=event_id,
             report_uid=uid,
             revision=revision,
-            op=delivery.op,
+            op=op,
             source_id=delivery.source,
             connector=delivery.connector,
             mapping_id=delivery.mapping_id,
@@ -262,8 +294,10 @@ class Door:
             verification=delivery.verification,
             native_id_hmac=name.native.hex(),
             payload_hmac=name.payload.hex(),
-            consent=delivery.body.consent,
-            consent_scopes=tuple(s for s in delivery.body.consent_scopes if s in codes("consent_scopes")),
+            consent=told.consent,
+            consent_scopes=tuple(
+                s for s in told.consent_scopes if s in scopes and (left is None or s in left)
+            ),
             test=delivery.test,
             replay_of=delivery.replay_of,
             body_schema=schema,
@@ -274,11 +308,14 @@ class Door:
         )
         if deidentify:
             try:
-                schema, body = self._codec.encode_body(deidentify(report, delivery.body))
+                schema, body = self._codec.encode_body(deidentify(report, told))
             except Refusal as why:
+                promises.told(event_id, uid, hour.date(), None, "held", replay)
                 dead = replace(dead, reason=why.reason, stage=why.stage)
                 return uid, ref, self._parcel(dead, b"", key), dead.reason
             report = replace(report, body_schema=schema)
+        agreed = report.consent_scopes if report.consent == "YES" and not report.test else ()
+        promises.told(event_id, uid, hour.date(), agreed, "gone" if op == "WITHDRAW" else "", replay)
         return uid, ref, self._parcel(report, body, key), None
 
     def _parcel(self, event: Sealed, body: bytes, key: bytes) -> Parcel:

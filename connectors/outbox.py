@@ -4,18 +4,19 @@ It holds sealed bytes and keyed hashes only. A row leaves when Kafka has acknowl
 broker forgets (``hold``), when the node has found it again in ClickHouse.
 """
 
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from connectors import tally
-from connectors.sqlite import open_database
+from connectors.promises import Promises
+from connectors.sqlite import NotNow, open_database
 from connectors.tally import Notes
 
-_DDL = (
-    tally.DDL
-    + """
+_DDL = """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
   report_uid BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (source, native, payload)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivery_report ON delivery (report_uid);
@@ -27,11 +28,33 @@ CREATE TABLE IF NOT EXISTS report_key (report_uid BLOB, key_ref BLOB,
   PRIMARY KEY (report_uid, key_ref)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT NULL,
   PRIMARY KEY (source, native)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (source TEXT, native BLOB, PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox
+  BEGIN UPDATE held SET bytes = bytes + length(NEW.value); END;
+CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox
+  BEGIN UPDATE held SET bytes = bytes - length(OLD.value); END;
 """
-)
 _PARKED = 2  # in `sent`: neither to be sent yet nor to be settled
+
+
+class Full(NotNow):
+    """The outbox is as large as it may become, or the disk as full: nothing of this was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the outbox may hold.
+
+    Attributes:
+        max_bytes: of messages that have not left yet.
+        min_free_bytes: what must stay free on the disk, so that the rest of the node can go on.
+    """
+
+    max_bytes: int = 4_000_000_000
+    min_free_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +88,34 @@ class Row:
 class Outbox:
     """One instance per thread; processes may share the file."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the outbox at ``path``."""
-        self._db = open_database(path, _DDL)
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.time,
+        patience: float = 60,
+    ) -> None:
+        """Open the outbox at ``path``; ``clock`` says since when a message waits, to the hour.
+
+        ``patience`` is how long another process may hold the file, seconds.
+        """
+        self._db = open_database(path, tally.DDL + _DDL, patience)
+        self.promises = Promises(self._db)
         self._pruned = 0
+        self._folder, self._limits, self._clock = path.parent, limits, clock
+        if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
+            self._migrate()
+        if self._db.one("SELECT 1 FROM held") is None:
+            with self._db.write():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO held SELECT 1, coalesce(sum(length(value)), 0) FROM outbox"
+                )
+
+    def _migrate(self) -> None:
+        """Let rows of before say that nobody knows since when they wait."""
+        with self._db.write():
+            if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
+                self._db.execute("ALTER TABLE outbox ADD COLUMN hour INTEGER NOT NULL DEFAULT 0")
 
     def accept(
         self,
@@ -86,8 +133,12 @@ class Outbox:
 
         Returns:
             Per delivery, the event id it has now or had before, and whether it is a repeat.
+
+        Raises:
+            connectors.sqlite.NotNow: there is no room, or somebody else holds the file; nothing was kept.
         """
         answers: list[tuple[UUID, bool]] = []
+        checked = False
         with self._db.write():
             for index, key in enumerate(keys):
                 known = self._db.one(
@@ -98,6 +149,9 @@ class Outbox:
                     answers.append((UUID(bytes=known[0]), True))
                     self._count(key.source, "duplicate")
                     continue
+                if not checked:  # what is known already may be promised again, however full it is
+                    checked = True
+                    self._look_for_room()
                 revision = (
                     self._db.one(
                         "SELECT count(*) FROM delivery WHERE source = ? AND native = ?",
@@ -141,10 +195,39 @@ class Outbox:
         )
         return row[0] if row else ""  # first told before there were epochs
 
+    def history(self, key: Key, revision: int, *, told_as: bool) -> bool:
+        """Tell whether a report is history: what it was when it was first told, it stays.
+
+        For ``pack``, so that it is kept in the same transaction.
+        """
+        if revision == 0 and told_as:
+            self._db.execute("INSERT OR IGNORE INTO history VALUES (?, ?)", (key.source, key.native))
+        sql = "SELECT 1 FROM history WHERE source = ? AND native = ?"
+        return self._db.one(sql, key.source, key.native) is not None
+
+    def known(self, source: str, natives: Iterable[bytes]) -> set[bytes]:
+        """Return which of these keyed hashes of root ids have been delivered."""
+        sql = "SELECT 1 FROM delivery WHERE source = ? AND native = ? LIMIT 1"
+        return {native for native in natives if self._db.one(sql, source, native)}
+
+    def _look_for_room(self) -> None:
+        if self.backlog_bytes() >= self._limits.max_bytes:
+            raise Full("outbox")
+        least = self._limits.min_free_bytes
+        if least and shutil.disk_usage(self._folder).free < least:
+            raise Full("disk")
+
     def put(self, parcel: Parcel) -> None:
         """Durably add one message that is no report, such as a change of consent."""
         with self._db.write():
             self._put(parcel)
+
+    def change(self, note: Callable[[Promises], object], parcel: Parcel | None = None) -> None:
+        """Durably note what a worker wants, and add the message that says so, both or neither."""
+        with self._db.write():
+            note(self.promises)
+            if parcel:
+                self._put(parcel)
 
     def park(self, parcel: Parcel) -> None:
         """Durably add a message that is not to be sent before ``unpark``, or the next start."""
@@ -191,6 +274,18 @@ class Outbox:
         """Return how many rows are still here."""
         return int((self._db.one("SELECT count(*) FROM outbox") or (0,))[0])
 
+    def backlog_bytes(self) -> int:
+        """Return how large the messages are that are still here."""
+        return int((self._db.one("SELECT bytes FROM held") or (0,))[0])
+
+    def waiting_hours(self) -> int:
+        """Return for how many hours the oldest message has waited that Kafka has not acknowledged."""
+        row = self._db.one("SELECT hour FROM outbox WHERE sent = 0 ORDER BY seq LIMIT 1")
+        return max(0, self._hour() - row[0]) if row and row[0] else 0
+
+    def _hour(self) -> int:
+        return int(self._clock()) // 3600
+
     def tally(self) -> dict[str, dict[str, int]]:
         """Return ``{source: {outcome: deliveries}}``; outcomes are ``new`` and ``duplicate``."""
         result: dict[str, dict[str, int]] = {}
@@ -233,8 +328,8 @@ class Outbox:
 
     def _put(self, parcel: Parcel) -> None:
         self._db.execute(
-            "INSERT INTO outbox (event_id, topic, key, value, marks) VALUES (?, ?, ?, ?, ?)",
-            (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks),
+            "INSERT INTO outbox (event_id, topic, key, value, marks, hour) VALUES (?, ?, ?, ?, ?, ?)",
+            (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks, self._hour()),
         )
 
     def _count(self, source: str, outcome: str) -> None:

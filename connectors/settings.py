@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from schemas.settings import BadSetting, variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,11 @@ class ConnectorSettings:
         host: address the web server listens on.
         port: its port; 0 picks a free one.
         max_report_bytes: largest report taken in one request, bytes.
+        public_url: how senders reach this node, such as ``https://intake.example.org``; part of what some of them
+            sign. Without it the URL that reaches the node itself.
+        outbox_max_bytes: most that may wait in the outbox, bytes; then senders are told to come again.
+        outbox_free_bytes: what must stay free on the outbox's disk, bytes.
+        outbox_warn_hours: a message that has waited for so long is worth a warning in the log.
     """
 
     home: Path = Path(".chorus")
@@ -25,3 +33,22 @@ class ConnectorSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     max_report_bytes: int = 1_000_000
+    public_url: str = ""
+    outbox_max_bytes: int = 4_000_000_000
+    outbox_free_bytes: int = 200_000_000
+    outbox_warn_hours: int = 24
+
+    def __post_init__(self) -> None:
+        """Refuse what is no choice.
+
+        Raises:
+            BadSetting: naming the setting and what would be right.
+        """
+        url = urlsplit(self.public_url)
+        if self.public_url and (
+            url.scheme not in ("http", "https") or not url.netloc or url.query or url.fragment
+        ):
+            raise BadSetting(f"{variable('public_url')} must be a URL such as https://intake.example.org")
+        for name in ("outbox_max_bytes", "outbox_free_bytes", "outbox_warn_hours"):
+            if getattr(self, name) < 0:
+                raise BadSetting(f"{variable(name)} must not be negative")

@@ -6,6 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_PASSING = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+}
+
+
+class NotNow(sqlite3.OperationalError):
+    """It could not be written now and nothing of it was: no room on the disk, or somebody else holds the file."""
+
 
 class Database(sqlite3.Connection):
     """A connection in autocommit mode with short helpers; use ``write()`` for a transaction."""
@@ -21,20 +33,40 @@ class Database(sqlite3.Connection):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Hold the only write transaction of the file; roll back on any error."""
-        self.execute("BEGIN IMMEDIATE")
+        """Hold the only write transaction of the file; roll back on any error.
+
+        Raises:
+            NotNow: no room, or locked for longer than SQLite waits; the connection can be used again.
+        """
         try:
+            self.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self.execute("ROLLBACK")
+            self.execute("COMMIT")
+        except BaseException as error:
+            if self.in_transaction:  # on a full disk SQLite may have rolled back by itself
+                self.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and _code(error) in _PASSING:
+                raise NotNow("no room, or locked") from None
             raise
-        self.execute("COMMIT")
 
 
-def open_database(path: Path, ddl: str) -> Database:
-    """Open (and make) a database file so that a commit is on the disk before it returns."""
+def _code(error: sqlite3.OperationalError) -> int:
+    # Python's own errors have no code; of an extended one the low byte is the primary code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def open_database(path: Path, ddl: str, patience: float = 60) -> Database:
+    """Open (and make) a database file so that a commit is on the disk before it returns.
+
+    Args:
+        path: the file.
+        ddl: what makes its tables where they are missing.
+        patience: seconds to wait for another writer.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = sqlite3.connect(path, timeout=60, isolation_level=None, factory=Database, check_same_thread=False)
+    db = sqlite3.connect(
+        path, timeout=patience, isolation_level=None, factory=Database, check_same_thread=False
+    )
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.executescript(ddl)

@@ -118,6 +118,14 @@ class Codec:
         self._write(out, event)
         return f"{subject}/{self._folder.version_of(subject)}", out.getvalue()
 
+    def fits(self, event: Any) -> bool:
+        """Tell whether an event can be encoded."""
+        try:
+            self.encode_body(event)
+        except Unencodable:
+            return False
+        return True
+
     def decode_body(self, event: type[Event], body_schema: str, data: bytes) -> Event:
         """Decode what ``encode_body`` wrote.
 

@@ -26,16 +26,35 @@ import uvicorn
 
 from connectors import sources
 from connectors.clickhouse import ClickHouse, migrate
+from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.letters import StoredLetters
-from connectors.outbox import Outbox
+from connectors.manners import Sleep
+from connectors.mapping import Mapped, load
+from connectors.outbox import Limits, Outbox
+from connectors.promises import ReceiptIndex
+from connectors.pull import Runner
+from connectors.pulled import Parts as PullParts
+from connectors.puller import Puller
+from connectors.pulls import Pulls
 from connectors.seal import Unsealable, seal, unseal
-from connectors.secrets import adopt_unit_key, master_key, next_unit_key, operator_token, unit_key
+from connectors.secrets import (
+    adopt_unit_key,
+    master_key,
+    next_unit_key,
+    open_secret,
+    operator_token,
+    unit_key,
+)
 from connectors.settings import ConnectorSettings
+from connectors.shelf import Shelf
+from connectors.tally import Refusals, Tally
+from connectors.web import receipts
 from connectors.web.group_commit import GroupCommit
+from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
 from schemas import topics
 from schemas.codec import Codec
@@ -44,6 +63,7 @@ from schemas.registry import connect
 from schemas.tokens import Tokens
 from streams import faust_transport, operating
 from streams.agents import Parts, attach
+from streams.arrived import arrived
 from streams.at_source import AtSource
 from streams.expiry import Expiry
 from streams.fresh import Fresh
@@ -141,11 +161,16 @@ class Node:
 
     def outbox(self) -> Outbox:
         """Open the outbox; one for each thread."""
-        return Outbox(self.home / "outbox.db")
+        limits = Limits(self.settings.outbox_max_bytes, self.settings.outbox_free_bytes)
+        return Outbox(self.home / "outbox.db", limits)
 
     def keys(self) -> KeyStore:
         """Open the key store; one for each thread."""
         return KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
+
+    def consent_desk(self) -> ConsentDesk:
+        """Open what takes workers' changes of mind; one for each thread."""
+        return ConsentDesk(self.outbox(), self.keys(), self.codec, self.now)
 
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
@@ -175,6 +200,21 @@ class Node:
         asked = lambda name: sources.find(self.home, name).deidentify == "source"  # noqa: E731
         at_source = AtSource(self.codec, asked, self.deidentifier, lambda: self.read_all)
         return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now, at_source)
+
+    def pull_runner(self, sleep: Sleep, wake: Callable[[], None] = lambda: None) -> Runner:
+        """Put what pulls sources together; one for each thread. ``wake`` is told that something came in."""
+        door, outbox = self.door(), self.outbox()
+
+        def accept(deliveries: Sequence[Delivery]) -> list[Accepted]:
+            accepted = door.accept(deliveries)
+            wake()
+            return accepted
+
+        def mapping(source: sources.Source) -> Mapped | None:
+            return None if source.mapping == "canonical" else load(source.mapping, self.home)
+
+        pulls = Pulls(self.home, self.tokens)
+        return Runner(PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep))
 
     @cached_property
     def register(self) -> Fresh[Register]:
@@ -339,8 +379,10 @@ class Running:
 async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Running]:
     """Run a node's parts for as long as the block lasts; stop them in the order in which nothing is lost."""
     run = Running(node, worker)
-    await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
-    await asyncio.to_thread(create_topics, node.bootstrap, topics.ALL)
+    make_topics = partial(create_topics, node.bootstrap, topics.ALL)
+    if worker:  # a door alone takes in without Kafka, too
+        await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
+        await asyncio.to_thread(make_topics)
     await asyncio.to_thread(lambda: node.db)
     # A list that cannot be used stops us before a report is taken in.
     await asyncio.to_thread(node.deidentifier)
@@ -351,7 +393,17 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
     # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
     async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
         if door:
-            run.forwarder = _start(Forwarder(node.outbox, node.bootstrap, hold=node.broker_forgets), front)
+            forwarder = Forwarder(
+                node.outbox,
+                node.bootstrap,
+                hold=node.broker_forgets,
+                prepare=make_topics,
+                warn_hours=node.settings.outbox_warn_hours,
+            )
+            run.forwarder = _start(forwarder, front)
+            pull = partial(node.pull_runner, wake=forwarder.wake.set)
+            _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
+            _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if worker:
@@ -366,7 +418,7 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, ReleaseClock, Settler, Expiry)
+Thread = TypeVar("Thread", Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -407,11 +459,31 @@ async def _web(run: Running) -> AsyncIterator[None]:
             run.forwarder.wake.set()
 
     beats = node.heartbeats()
+    commit = GroupCommit(accept)
+    listed = sources.Connected(node.home)
+    refusals = Refusals(lambda: Tally(node.home / "outbox.db"), node.now)
+    hooks = HookParts(
+        accept=commit.accept_all,
+        sources=listed,
+        mapping=Shelf(node.home).of,
+        secrets=lambda source: [open_secret(node.tokens, sealed) for sealed in source.signing],
+        note=refusals.note,
+        fits=node.codec.fits,
+        max_bytes=node.settings.max_report_bytes,
+        public_url=node.settings.public_url.rstrip("/"),
+    )
+    asking = receipts.ReceiptParts(
+        desk=node.consent_desk,
+        tokens=node.tokens,
+        arrived=lambda report_uid: arrived(node.db, node.tokens, node.now(), report_uid),
+        changed=lambda: run.forwarder.wake.set() if run.forwarder else None,
+        now=node.now,
+    )
     app = build(
         WebParts(
-            accept=GroupCommit(accept).accept,
+            accept=commit.accept,
             beat=lambda source: beats.beat(source.name, node.now()),
-            sources=lambda: sources.connected(node.home),
+            sources=listed,
             db=node.db,
             now=node.now,
             health=run.health,
@@ -419,7 +491,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        operating.routes(node, wake),
+        [*routes(hooks), *receipts.routes(asking), *operating.routes(node, wake)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -449,6 +521,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
         server.should_exit = True
         await task
         listener.close()
+        await asyncio.to_thread(refusals.flush)
 
 
 def _reachable(host: str) -> str:

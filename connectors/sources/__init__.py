@@ -55,6 +55,28 @@ def connected(home: Path) -> dict[str, Source]:
     return {path.stem: _read(path) for path in sorted((home / "sources").glob("*.toml"))}
 
 
+class Connected:
+    """The connected sources as they are now, read again only when a file has changed. Usable from several threads."""
+
+    def __init__(self, home: Path) -> None:
+        """Read nothing yet."""
+        self._folder = home / "sources"
+        self._seen: tuple[object, Mapping[str, Source]] = (None, {})
+
+    def __call__(self) -> Mapping[str, Source]:
+        """Return every connected source by name.
+
+        Raises:
+            ValueError: a source file has an unknown or missing name.
+        """
+        files = sorted(self._folder.glob("*.toml"))
+        stats = [(path.name, path.stat()) for path in files]
+        stamp = tuple((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in stats)
+        if stamp != self._seen[0]:
+            self._seen = (stamp, {path.stem: _read(path) for path in files})
+        return self._seen[1]
+
+
 def find(home: Path, name: str) -> Source:
     """Return one source; raise ``UnknownSource`` if it is not connected."""
     found = existing(home, name)
@@ -72,18 +94,18 @@ def add(home: Path, name: str, mapping: str | None = None, deidentify: Where | N
     Raises:
         ValueError: the name is not lower-case letters, digits and underscores.
     """
-    token = secrets.token_urlsafe(32)
     before = existing(home, name) or Source(name)
-    write(
-        home,
-        replace(
-            before,
-            mapping=mapping or before.mapping,
-            deidentify=deidentify or before.deidentify,
-            token_sha256=(*before.token_sha256[-1:], token_digest(token)),
-        ),
-    )
+    before = replace(before, mapping=mapping or before.mapping, deidentify=deidentify or before.deidentify)
+    found, token = with_secret(before)
+    write(home, found)
     return token
+
+
+def with_secret(source: Source) -> tuple[Source, str]:
+    """Give a source a new static secret and return both; the older of two drops out."""
+    secret = secrets.token_urlsafe(32)
+    shown = f"{source.name}:{secret}" if source.scheme == "basic" else secret
+    return replace(source, token_sha256=(*source.token_sha256[-1:], token_digest(shown))), secret
 
 
 def existing(home: Path, name: str) -> Source | None:

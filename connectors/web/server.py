@@ -24,8 +24,10 @@ from connectors.clickhouse import ClickHouse
 from connectors.intake import Accepted, Delivery
 from connectors.released import BadQuestion
 from connectors.sources import Source, canonical
+from connectors.sqlite import NotNow
 from connectors.verify import Unauthorised, bearer
 from connectors.web import board
+from connectors.web.bodies import TooLarge, read_body
 from connectors.web.pages import CSP, STATIC, render_alert, render_board, render_numbers
 from schemas.codec import Unencodable
 
@@ -52,31 +54,26 @@ class WebParts:
     max_report_bytes: int
 
 
-_PATIENCE = 20  # so many times the largest report is read before the connection is cut
-
-
-class _TooLarge(Exception):
-    pass
-
-
 def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
     """Return the ASGI application; ``more`` are the routes of other files of this folder."""
 
     async def post_report(request: Request) -> Response:
         try:
             source = bearer(request.headers.get("authorization"), parts.sources())
-            raw = await _body(request, parts.max_report_bytes)
+            raw = await read_body(request, parts.max_report_bytes)
             delivery = canonical.read(raw, source.name, "STATIC_SECRET")
             accepted = await parts.accept(delivery)
         except Unauthorised:
             return JSONResponse({"error": "unauthorised"}, 401, {"WWW-Authenticate": "Bearer"})
-        except _TooLarge:
+        except TooLarge:
             return JSONResponse({"error": "too large", "most_bytes": parts.max_report_bytes}, 413)
         except canonical.Malformed as malformed:
             fields = [{"field": p.field, "problem": p.should} for p in malformed.problems]
             return JSONResponse({"error": "malformed", "fields": fields}, 422)
         except Unencodable:
             return JSONResponse({"error": "malformed", "fields": []}, 422)
+        except NotNow:
+            return JSONResponse({"error": "busy"}, 503, {"Retry-After": "30"})
         return JSONResponse({"event_id": str(accepted.event_id), "receipt": accepted.receipt}, 202)
 
     async def heartbeat(request: Request) -> Response:
@@ -175,26 +172,6 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """Read a body of at most ``most`` bytes.
-
-    Of a larger one a while is read and forgotten: a sender cut off at once sees a broken connection and
-    not the answer.
-    """
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= most:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        if size > _PATIENCE * most:
-            break
-    if size > most:
-        raise _TooLarge
-    return b"".join(chunks)
 
 
 def _table(request: Request, rows: Sequence[Mapping[str, Any]]) -> Response:

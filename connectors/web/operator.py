@@ -19,9 +19,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 
 from connectors.access import Entry
+from connectors.buried import Letters, NoSuchLetter, Wanted, ask
 from connectors.deadletters import DeadLetters, Listed
 from connectors.health import Health
-from connectors.letters import Letters, NoSuchLetter, Wanted, ask
 from connectors.web import operator_pages as pages
 from connectors.web.session import SESSION, Brake, Pass, Passes
 from schemas.codelists import codes

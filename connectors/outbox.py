@@ -6,12 +6,13 @@ broker forgets (``hold``), when the node has found it again in ClickHouse.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from connectors import tally
+from connectors.promises import Promises
 from connectors.sqlite import NotNow, open_database
 from connectors.tally import Notes
 
@@ -99,6 +100,7 @@ class Outbox:
         ``patience`` is how long another process may hold the file, seconds.
         """
         self._db = open_database(path, tally.DDL + _DDL, patience)
+        self.promises = Promises(self._db)
         self._pruned = 0
         self._folder, self._limits, self._clock = path.parent, limits, clock
         if "hour" not in {row[1] for row in self._db.all("PRAGMA table_info(outbox)")}:
@@ -220,6 +222,13 @@ class Outbox:
         with self._db.write():
             self._put(parcel)
 
+    def change(self, note: Callable[[Promises], object], parcel: Parcel | None = None) -> None:
+        """Durably note what a worker wants, and add the message that says so, both or neither."""
+        with self._db.write():
+            note(self.promises)
+            if parcel:
+                self._put(parcel)
+
     def park(self, parcel: Parcel) -> None:
         """Durably add a message that is not to be sent before ``unpark``, or the next start."""
         with self._db.write():
@@ -253,6 +262,13 @@ class Outbox:
         """Mark every held row unsent: the broker that acknowledged it is gone with its memory."""
         with self._db.write():
             self._db.execute("UPDATE outbox SET sent = 0 WHERE sent = 1")
+
+    def oldest(self, most: int) -> Iterator[Parcel]:
+        """Yield the oldest messages that are still here, at most ``most``."""
+        after = 0
+        while most > 0 and (rows := self._rows("seq > ?", after, min(500, most))):
+            yield from (row.parcel for row in rows)
+            after, most = rows[-1].seq, most - len(rows)
 
     def backlog(self) -> int:
         """Return how many rows are still here."""

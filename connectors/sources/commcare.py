@@ -150,4 +150,7 @@ SYSTEM = System(
     # 422 is final and their administrator sees it; other errors come again after an hour and more.
     Answers(accepted=200, bad=422, busy=503),
     Pull(since, login, sweep, fetch),
+    form='form."@xmlns"',
+    root="id",
+    version="edited_on",
 )

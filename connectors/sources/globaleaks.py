@@ -207,4 +207,6 @@ SYSTEM = System(
     name="globaleaks",
     records=_records,
     pull=Pull(since=_since, login=_login, sweep=_sweep, fetch=_fetch),
+    form="context_id",
+    root="id",
 )

@@ -180,4 +180,7 @@ SYSTEM = System(
     # Any other answer than 502 to 504 is final there: the submission would never come again.
     Answers(accepted=200, bad=200, busy=503),
     Pull(since, login, sweep, fetch),
+    form="_xform_id_string",
+    root='"meta/rootUuid"',
+    version="_uuid",
 )

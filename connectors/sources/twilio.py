@@ -92,4 +92,6 @@ SYSTEM = System(
     records=_records,
     schemes=("twilio",),
     answers=Answers(accepted=204, bad=204, busy=503),  # an empty answer: no reply is sent to the worker
+    form="kind",
+    root="report_id",
 )

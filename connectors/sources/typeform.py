@@ -148,4 +148,6 @@ SYSTEM = System(
         sweep=_sweep,
         fetch=_fetch,
     ),
+    form="form_id",
+    root="token",
 )

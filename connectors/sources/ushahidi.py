@@ -189,4 +189,7 @@ SYSTEM = System(
         sweep=_sweep,
         fetch=_fetch,
     ),
+    form="form_id",
+    root="id",
+    version="updated",
 )

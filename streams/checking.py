@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from connectors.intake import Delivery, Skipped, Taken
 from connectors.mapping import BadMapping, Findings, Mapped, load
-from connectors.reading.functions import compiled, search
+from connectors.reading.functions import compiled
 from connectors.sources import Source
 from connectors.submit import UnreadableFile, read
 from connectors.systems import Delivered
@@ -168,7 +168,7 @@ def expected(seen: Seen, read_text: ReadText | None = None) -> dict[str, Any]:
 
 def _plain(value: datetime | date | None) -> str:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ") if not value.utcoffset() else value.isoformat()
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return value.isoformat() if value else ""
 
 
@@ -211,7 +211,7 @@ def places(mapping: Mapped, records: Sequence[Mapping[str, Any]], classes: Mappi
 def _filled(path: str, records: Iterable[Mapping[str, Any]]) -> int:
 
     expression = compiled(path)
-    return sum(search(expression, record) not in (None, "", [], {}) for record in records)
+    return sum(expression.search(record) not in (None, "", [], {}) for record in records)
 
 
 def first_record(path: Path, connector: str) -> Mapping[str, Any]:
@@ -250,7 +250,9 @@ def proof(path: Path, mapping: Mapped | None, manifest: Mapping[str, Any]) -> st
     Returns:
         ``verified`` or ``refused``; None where the manifest says nothing, or no secret to look with.
     """
-    entry = next((f for f in manifest.get("fixtures", []) if f.get("file") == path.name), {})
+    entry: Mapping[str, Any] = next(
+        (f for f in manifest.get("fixtures", []) if f.get("file") == path.name), {}
+    )
     given = entry.get("verify") or {}
     scheme = next(
         (ours for theirs, ours in _SCHEMES.items() if str(given.get("scheme", "")).startswith(theirs)), None

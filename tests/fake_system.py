@@ -202,7 +202,9 @@ def _kobo(fake: FakeSystem, request: Request) -> Response:
         return Response(SECRET, 401)
     asked = request.query_params
     query = json.loads(asked.get("query") or "{}")
-    after = query.get("_id", {}).get("$gt", -1)  # looked at first, so that not all is written out for every page
+    after = query.get("_id", {}).get(
+        "$gt", -1
+    )  # looked at first, so that not all is written out for every page
     rows = [_kobo_row(row) for row in fake.world.alive() if row.number > after]
     rows = sorted((r for r in rows if _mongo(query, r)), key=lambda r: r["_id"])
     start, limit = int(asked.get("start", 0)), min(int(asked.get("limit", 100)), 1000)

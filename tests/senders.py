@@ -91,7 +91,7 @@ class Sender:
     port: int
     seed: int = 1
     cuts: float = 0.07
-    timeout: float = 0.6
+    timeout: float = 0.5
     heard: dict[int, int] = field(default_factory=dict)
     kept: list[Letter] = field(default_factory=list)
     lost: list[Letter] = field(default_factory=list)

@@ -40,7 +40,6 @@ from streams.settings import StreamSettings
 
 SCRIPT = Path(__file__).with_name("intake_process.py")
 INTAKE = Path(__file__).parents[1] / "intake"
-SECRET = "a secret of thirty-two characters"
 DELIVERIES, REPORTS, EDITED, REPEATED = 2000, 1700, 150, 150
 
 
@@ -132,24 +131,29 @@ def body_of(case: Case, number: int, edited: bool) -> bytes:
     return (text.replace(case.words, case.edited) if edited else text).encode()
 
 
+def secret_of(system: str) -> str:
+    return f"a secret of thirty-two letters: {system}"
+
+
 def letter_of(system: str, case: Case, port: int, body: bytes) -> Letter:
     """Sign or authenticate a body as the system does."""
+    secret = secret_of(system)
     path, headers = f"/v1/hooks/{system}", {"Content-Type": "application/json"}
     url = f"http://127.0.0.1:{port}{path}"
 
     def mac(message: bytes) -> str:
-        return base64.b64encode(hmac.digest(SECRET.encode(), message, hashlib.sha256)).decode()
+        return base64.b64encode(hmac.digest(secret.encode(), message, hashlib.sha256)).decode()
 
     match case.scheme:
         case "bearer":
             path = "/v1/reports"
-            headers["Authorization"] = f"Bearer {SECRET}"
+            headers["Authorization"] = f"Bearer {secret}"
         case "basic":
-            headers["Authorization"] = f"Basic {base64.b64encode(SECRET.encode()).decode()}"
+            headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
         case "static_header":
-            headers["X-Api-Key"] = SECRET
+            headers["X-Api-Key"] = secret
         case "secret_path":
-            path += f"/{SECRET.replace(' ', '%20')}"
+            path += f"/{secret.replace(' ', '%20')}"
         case "typeform":
             headers["Typeform-Signature"] = f"sha256={mac(body)}"
         case "ushahidi":
@@ -157,7 +161,7 @@ def letter_of(system: str, case: Case, port: int, body: bytes) -> Letter:
         case "twilio":
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
-            headers["X-Twilio-Signature"] = RequestValidator(SECRET).compute_signature(url, fields)
+            headers["X-Twilio-Signature"] = RequestValidator(secret).compute_signature(url, fields)
     return Letter(path, body, headers)
 
 
@@ -172,11 +176,11 @@ class Intake:
             source = Source(
                 system,
                 case.mapping,
-                () if signed else (token_digest(SECRET),),
+                () if signed else (token_digest(secret_of(system)),),
                 connector=system,
                 scheme=case.scheme,
                 header="X-Api-Key" if case.scheme == "static_header" else "",
-                signing=(seal_secret(self.tokens, SECRET),) if signed else (),
+                signing=(seal_secret(self.tokens, secret_of(system)),) if signed else (),
             )
             sources.write(home, source)
         self.log = home.with_suffix(".log")
@@ -258,7 +262,7 @@ def test_every_report_arrives_once_and_no_sender_is_switched_off(intake, system)
     mapping = None if case.mapping == "canonical" else load(case.mapping)
     source = Source(system, case.mapping, connector=system)
     door = intake.node().door()
-    promised = door.accept(taken(source, mapping, sender.kept, "STATIC_SECRET"))
+    promised = door.accept(taken(source, mapping, sender.kept, "STATIC_secret_of(system)"))
     assert all(answer.duplicate for answer in promised)
 
     # Nobody sends the rest again: asking the system for its records brings it.

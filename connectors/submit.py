@@ -24,7 +24,7 @@ Kind = Literal["table", "lines", "json", "mail", "mails", "whole"]
 KNOWN = (".csv", ".eml", ".json", ".jsonl", ".mbox", ".tsv", ".txt", ".xlsx", ".xml")
 LARGEST = 64 << 20  # bytes of a file that is read whole
 
-_BATCH = 200
+_BATCH = 500
 _OURS = frozenset({"http", "file", "table", "email"})  # all others have files of their own shape
 _HEADER = re.compile(rb"([!-9;-~]{1,70}):[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*")
 _OF_MAIL = frozenset(

@@ -11,8 +11,11 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import date, datetime
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import fastavro
 from fastavro.schema import SchemaParseException
@@ -22,6 +25,7 @@ from schemas.sizes import padding
 
 Event = TypeVar("Event")
 _HEAD = struct.Struct(">bI")
+_PLAIN = frozenset({str, int, float, bool, bytes, date, datetime, UUID, NoneType})
 
 
 class Undecodable(Exception):
@@ -40,10 +44,30 @@ def subject_of(event: type) -> str:
 def to_avro(value: Any) -> Any:
     """Turn an event into the plain dicts and lists that Avro writes."""
     if is_dataclass(value):
-        return {f.name: to_avro(getattr(value, f.name)) for f in fields(value)}
+        return {
+            name: turn(getattr(value, name)) if turn else getattr(value, name)
+            for name, turn in _turns(type(value))
+        }
     if isinstance(value, tuple):
         return [to_avro(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value
+
+
+@cache
+def _turns(event: type) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
+    """Return an event's fields, each with what turns its value; most values are plain already."""
+    hints = get_type_hints(event)
+    return tuple((f.name, _turn(hints[f.name])) for f in fields(event))
+
+
+def _turn(hint: Any) -> Callable[[Any], Any] | None:
+    if hint in _PLAIN or get_origin(hint) is Literal:
+        return None
+    if isinstance(hint, UnionType):
+        return None if all(_turn(kind) is None for kind in get_args(hint)) else to_avro
+    if get_origin(hint) is tuple and _turn(get_args(hint)[0]) is None:
+        return list
+    return to_avro
 
 
 _subject = cache(subject_of)
@@ -84,7 +108,7 @@ class Codec:
         Raises:
             Unencodable: a value does not fit the schema.
         """
-        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(subject_of(type(event)))))
+        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(_subject(type(event)))))
         out.seek(0, io.SEEK_END)
         self._write(out, event)
         data = out.getvalue()
@@ -113,7 +137,7 @@ class Codec:
 
         A sealed body outlives any registry, so it names a version of the folder instead of an id.
         """
-        subject = subject_of(type(event))
+        subject = _subject(type(event))
         out = io.BytesIO()
         self._write(out, event)
         return f"{subject}/{self._folder.version_of(subject)}", out.getvalue()
@@ -142,7 +166,7 @@ class Codec:
     def _write(self, out: io.BytesIO, event: Any) -> None:
         try:
             value = to_avro(event)
-            if hasattr(event, "padding"):
+            if "padding" in value:
                 value["padding"] = b""
             fastavro.schemaless_writer(out, self._ours(type(event)), value, strict=True)
         except Exception as error:

@@ -36,7 +36,9 @@ def written(value: Any) -> str:
 
 def is_empty(value: Any) -> bool:
     """Tell whether nothing was answered: null, an empty text, list or object. 0 and false are answers."""
-    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or value in ([], {})
 
 
 def ascii_digits(text: str) -> str:

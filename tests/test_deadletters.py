@@ -18,10 +18,12 @@ from operated import CANARY, ROW, Operated, now
 from connectors import sources
 from connectors.buried import NoSuchLetter, Wanted, from_json, to_json
 from connectors.clickhouse import ClickHouse
-from connectors.deadletters import LIFE, NotWithdrawn, Outcome, without_hold
+from connectors.deadletters import LIFE, NotWithdrawn
 from connectors.intake import Delivery
 from connectors.keystore import KeyMissing
 from connectors.mapping import load
+from connectors.replay import Outcome, without_hold
+from connectors.taking import take_record
 from connectors.unsealed import readable
 from connectors.web import operator_pages
 from schemas import topics
@@ -245,7 +247,7 @@ def test_discarding_a_sealed_report_destroys_the_reports_own_key(at: Operated) -
     at.take(ROW | {"agreed": "yes"})
     (row,) = at.outbox.unsent(0, 10)
     (report,) = at.sealed()
-    broken = replace(at.work()._codec.decode(type(report), row.parcel.value), consent="NO")
+    broken = replace(at.node.codec.decode(type(report), row.parcel.value), consent="NO")
     letter = at.die_in_the_stream(at.node.codec.encode(broken))
     assert letter.reason == "UNSEALABLE"
     at.discarded([letter.dead_letter_id])
@@ -441,3 +443,32 @@ def test_a_letter_that_is_not_there_is_a_message(run) -> None:
 
 def test_every_outcome_can_be_said() -> None:
     assert set(commands._SAID) == set(get_args(Outcome)) == set(operator_pages._SAID)
+
+
+def test_history_that_did_not_fit_when_it_was_pulled_does_not_count_later_either(at: Operated) -> None:
+    pull = {"url": "https://pulled.test", "backfill_after_hours": 72}
+    sources.write(at.home, replace(at.source, pull=pull))
+    told = [now() - timedelta(days=days) for days in (1, 30)]
+    rows = [ROW | {"ref": f"r-{n}", "told": when.isoformat()} for n, when in enumerate(told)]
+    found = sources.find(at.home, "hotline")
+    taken = [take_record(found, load("told", at.home), row, "PULL_TLS") for row in rows]
+    at.node.door().accept([one for one in taken if isinstance(one, Delivery)])
+    at.land()
+    at.mend()
+    path = at.home / "mappings" / "told.yaml"
+    text = path.read_text(encoding="utf-8")
+    submitted = "  submitted_at: {path: told, as: datetime, tz: UTC}\nnarratives:"
+    path.write_text(text.replace("narratives:", submitted), encoding="utf-8")
+    became = at.work().replay(Wanted(source="hotline"), "tester")
+    assert [one.outcome for one in became] == ["accepted", "accepted"]
+    assert sorted(report.consent_scopes for report in at.sealed()) == [(), ("AGGREGATE_STATISTICS",)]
+
+
+def test_the_receipt_of_a_dead_letter_leads_to_the_report_it_became(at: Operated) -> None:
+    (letter,) = at.died(ROW)
+    event = at.work()._letters.get([letter])[0].event_id
+    assert event and at.outbox.promises.of(at.outbox.report_of(event) or uuid4()).held
+    at.mend()
+    assert outcomes(at, letter) == ["accepted"]
+    (report,) = at.sealed()
+    assert not at.outbox.promises.of(report.report_uid).held

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from connectors.access import AccessLog
 from connectors.buried import NoSuchLetter, Wanted, to_json
-from connectors.deadletters import Became, DeadLetters, NotWithdrawn
+from connectors.deadletters import DeadLetters, NotWithdrawn
 from connectors.keystore import KeyMissing
+from connectors.replay import Became
 from connectors.seal import Unsealable
 from connectors.unsealed import Shown, readable
 from streams import console, operating

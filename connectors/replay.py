@@ -30,9 +30,11 @@ from schemas.events import DeadLetter, SealedReport
 
 _AT_ONCE = 200
 
-# accepted; a repeat of what is there; still dead; the mapping says it is no report; its key is destroyed; nothing
+# accepted; a repeat of what is there; a newer version of it is there; still dead; the mapping says it is no report; its key is destroyed; nothing
 # was kept (de-identified at its source); its source, or a mapping that can be used, is not there
-Outcome = Literal["accepted", "duplicate", "dead", "skipped", "gone", "empty", "no source", "no mapping"]
+Outcome = Literal[
+    "accepted", "duplicate", "superseded", "dead", "skipped", "gone", "empty", "no source", "no mapping"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +124,31 @@ class Replay:
         if len(taken) == 1 and dead:
             return Became(name, "dead", dead[0].reason)
         tally: Counter[str] = Counter(skipped=len(taken) - len(deliveries), dead=len(dead))
+        current = [d for d in deliveries if not self._superseded(letter, d)]
+        tally["superseded"] = len(deliveries) - len(current)
         if self.dry_run:
-            tally["accepted"] += len(deliveries) - len(dead)
+            tally["accepted"] += len(current) - len(dead)
         else:
             try:
-                self._deliver(letter, deliveries, tally)
+                self._deliver(letter, current, tally)
             except Unencodable:
                 return Became(name, "dead", "UNMAPPABLE")
-            self.tools.log.decide(self.tools.now(), [name], "replayed")
-        best: tuple[Outcome, ...] = ("accepted", "duplicate", "dead")
+            only_old = taken and tally["superseded"] == len(taken)
+            self.tools.log.decide(self.tools.now(), [name], "superseded" if only_old else "replayed")
+        best: tuple[Outcome, ...] = ("accepted", "duplicate", "superseded", "dead")
         outcome: Outcome = next((o for o in best if tally[o]), "skipped")
         return Became(name, outcome, dead[0].reason if outcome == "dead" else "", dict(+tally))
+
+    def _superseded(self, letter: DeadLetter, delivery: Delivery) -> bool:
+        """Tell whether a newer version of a report is there: an older one must not take its place.
+
+        A withdrawal is never too old.
+        """
+        if delivery.body is None or delivery.op == "WITHDRAW" or letter.event_id is None:
+            return False
+        came = self.tools.tally.arrival(letter.event_id)
+        newest = self.tools.tally.arrival(self.tools.uid(delivery))
+        return came is not None and newest is not None and newest > came
 
     def _deliver(self, letter: DeadLetter, deliveries: Sequence[Delivery], tally: Counter[str]) -> None:
         for start in range(0, len(deliveries), _AT_ONCE):
@@ -142,6 +158,9 @@ class Replay:
                     tally["duplicate" if answer.duplicate else "accepted"] += 1
                     if letter.key_ref:  # who erases the report erases the letter
                         self.tools.outbox.bind(self.tools.uid(delivery), letter.key_ref)
+                    came = self.tools.tally.arrival(letter.event_id) if letter.event_id else None
+                    if came is not None and not answer.duplicate:
+                        self.tools.tally.arrived(self.tools.uid(delivery), came)
         self.tools.sent()
 
 

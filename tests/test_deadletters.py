@@ -23,6 +23,7 @@ from connectors.intake import Delivery
 from connectors.keystore import KeyMissing
 from connectors.mapping import load
 from connectors.replay import Outcome, without_hold
+from connectors.seal import unseal
 from connectors.taking import take_record
 from connectors.unsealed import readable
 from connectors.web import operator_pages
@@ -472,3 +473,29 @@ def test_the_receipt_of_a_dead_letter_leads_to_the_report_it_became(at: Operated
     assert outcomes(at, letter) == ["accepted"]
     (report,) = at.sealed()
     assert not at.outbox.promises.of(report.report_uid).held
+
+
+def test_an_old_version_never_takes_the_place_of_a_newer_one(at: Operated) -> None:
+    old, newer = ROW | {"story": "first"}, ROW | {"story": "second"}
+    (first,), (second,) = at.died(old), at.died(newer)
+    at.mend()
+    at.take(ROW | {"story": "third"})  # the source edited it again, and this time it fitted
+    assert outcomes(at, first, dry_run=True) == ["superseded"]
+    assert outcomes(at, first, second) == ["superseded"] * 2
+    assert len(at.sealed()) == 1 and not at.open_ids()
+    assert {row.fate for row in at.work().listed(Wanted(), closed=True)} == {"superseded"}
+
+
+@pytest.mark.parametrize("first_tried", [0, 1])
+def test_versions_that_died_come_back_in_their_order_however_they_are_tried(
+    first_tried: int, at: Operated
+) -> None:
+    letters = [at.died(ROW | {"story": story})[0] for story in ("first", "second")]
+    at.mend()
+    told = [outcomes(at, letters[n])[0] for n in (first_tried, 1 - first_tried)]
+    assert told == (["accepted", "accepted"] if first_tried == 0 else ["accepted", "superseded"])
+    newest = max(at.sealed(), key=lambda report: report.revision)
+    body = at.node.codec.decode_body(
+        RawReportBody, newest.body_schema, unseal(newest, at.node.keys().key(newest.key_ref))
+    )
+    assert [narrative.text for narrative in body.narratives] == ["second"]

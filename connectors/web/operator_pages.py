@@ -13,6 +13,7 @@ from schemas.codelists import codes
 _SAID = {
     "accepted": "accepted",
     "duplicate": "was there already: nothing is counted twice",
+    "superseded": "a newer version of it is there already",
     "dead": "still dead",
     "skipped": "no report, says the mapping",
     "gone": "cannot be read any more",

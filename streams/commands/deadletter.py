@@ -30,6 +30,7 @@ _COLUMNS = ("dead_letter_id", "at_hour", "source_id", "reason", "stage", "topic"
 _SAID = {
     "accepted": "accepted",
     "duplicate": "was there already",
+    "superseded": "a newer version of it is there already",
     "dead": "still dead",
     "skipped": "no report, says the mapping",
     "gone": "cannot be read any more",

@@ -12,8 +12,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 
 from connectors.asking import ask, ask_one, back, user_and_password
-from connectors.payload import dicts, is_xml, json_value, without, xml_value
+from connectors.json_body import load, objects
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
+from connectors.xml_body import is_xml
+from connectors.xml_body import load as load_xml
 
 _LIMIT = 1000  # the most that the list gives at once
 # When the search index was written differs between forwarding and list: one form must stay one content.
@@ -30,11 +32,11 @@ def records(delivered: Delivered) -> list[Record]:
     """
     if is_xml(delivered.body):
         return [_from_xml(delivered)]
-    value = json_value(delivered.body)
+    value = load(delivered.body)
     if isinstance(value, dict) and "objects" in value:
-        return [_form(form) for form in dicts(value["objects"])]
+        return [_form(form) for form in objects(value["objects"])]
     if isinstance(value, list):
-        return [_form(form) for form in dicts(value)]
+        return [_form(form) for form in objects(value)]
     if not isinstance(value, dict):
         raise Unreadable("shape")
     return [_form(value)]
@@ -43,11 +45,11 @@ def records(delivered: Delivered) -> list[Record]:
 def _form(form: Record) -> dict[str, Any]:
     if "form_id" in form and "form" not in form:
         return {"id": form["form_id"], "received_on": form.get("received_on")}
-    return without(form, *_NOT_CONTENT)
+    return {name: value for name, value in form.items() if name not in _NOT_CONTENT}
 
 
 def _from_xml(delivered: Delivered) -> dict[str, Any]:
-    name, root = xml_value(delivered.body)
+    name, root = load_xml(delivered.body)
     meta = root.get("meta")
     if not isinstance(meta, dict):
         raise Unreadable("shape")
@@ -87,7 +89,7 @@ def _walk(
         page = ask(http, options["url"], params)
         if not isinstance(page, dict):
             raise Unreadable("shape")
-        forms = dicts(page.get("objects"))
+        forms = objects(page.get("objects"))
         if forms:
             yield forms
         if len(forms) < limit:
@@ -152,5 +154,5 @@ SYSTEM = System(
     Pull(since, login, sweep, fetch),
     form='form."@xmlns"',
     root="id",
-    version="edited_on",
+    version="server_modified_on || received_on",
 )

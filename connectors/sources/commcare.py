@@ -25,7 +25,7 @@ _NOT_CONTENT = ("indexed_on", "resource_uri")
 def records(delivered: Delivered) -> list[Record]:
     """Return the forms of a forwarded request or of a page of the list.
 
-    A form stub names a form without its answers: it comes as ``id`` and ``received_on`` alone.
+    A form stub names a form without its answers: it comes as ``id``, ``received_on`` and ``form_stub``.
 
     Raises:
         Unreadable: encoding, syntax, shape, depth or size.
@@ -44,7 +44,7 @@ def records(delivered: Delivered) -> list[Record]:
 
 def _form(form: Record) -> dict[str, Any]:
     if "form_id" in form and "form" not in form:
-        return {"id": form["form_id"], "received_on": form.get("received_on")}
+        return {"id": form["form_id"], "received_on": form.get("received_on"), "form_stub": True}
     return {name: value for name, value in form.items() if name not in _NOT_CONTENT}
 
 

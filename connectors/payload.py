@@ -77,6 +77,18 @@ def dicts(values: Any) -> list[dict[str, Any]]:
     return values
 
 
+def inside(value: Any, *path: str | int) -> Any:
+    """Return what is at a path of keys and places, or None where there is nothing."""
+    for step in path:
+        if isinstance(value, Mapping) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
 def without(record: Record, *names: str) -> dict[str, Any]:
     """Return a record without some of its keys."""
     return {key: value for key, value in record.items() if key not in names}

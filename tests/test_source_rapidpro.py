@@ -21,8 +21,9 @@ from intake_fixtures import (
     taken_json,
     taken_record,
 )
-from local_api import served
+from local_api import asking, served
 
+from connectors.manners import Trouble
 from connectors.sources.rapidpro import SYSTEM
 from connectors.systems import Delivered, Page, Unreadable
 
@@ -176,7 +177,7 @@ class Workspace:
 
 def pull(url: str, checkpoint: str | None = None, **options: str) -> list[Page]:
     told = {"url": url, **options}
-    with httpx.Client(**SYSTEM.pull.login(told, "s3cret")) as http:
+    with asking(url, SYSTEM.pull.login(told, "s3cret")) as http:
         return list(SYSTEM.pull.since(http, told, checkpoint))
 
 
@@ -233,6 +234,14 @@ def test_an_empty_workspace_has_no_page() -> None:
 
 def test_what_the_lists_forget_after_their_time_is_not_seen_to_vanish() -> None:
     assert SYSTEM.pull.sweep is None
+
+
+def test_our_token_follows_no_cursor_to_another_server() -> None:
+    def elsewhere(*_: Any) -> tuple[int, Any]:
+        return 200, {"next": "http://evil.example.org/api", "results": [RUN]}
+
+    with served(elsewhere) as url, pytest.raises(Trouble, match="ELSEWHERE"):
+        pull(url, what="runs")
 
 
 def test_it_is_never_answered_that_it_should_unsubscribe() -> None:

@@ -21,9 +21,9 @@ from starlette.routing import BaseRoute
 
 from connectors import sources
 from connectors.access import AccessLog
+from connectors.buried import Letters, RemoteLetters, StoredLetters, Wanted
 from connectors.deadletters import DeadLetters
 from connectors.health import Health, Waiting, health, waiting
-from connectors.letters import Letters, RemoteLetters, StoredLetters, Wanted
 from connectors.mapping import Mapped, load
 from connectors.secrets import operator_token
 from connectors.sources import Source

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from operated import CANARY, ROW, Operated, now
 
 from connectors import sources
+from connectors.buried import NoSuchLetter, Wanted, from_json, to_json
 from connectors.clickhouse import ClickHouse
 from connectors.deadletters import LIFE, NotWithdrawn, Outcome, without_hold
 from connectors.intake import Delivery
 from connectors.keystore import KeyMissing
-from connectors.letters import NoSuchLetter, Wanted, from_json, to_json
 from connectors.mapping import load
 from connectors.unsealed import readable
 from connectors.web import operator_pages

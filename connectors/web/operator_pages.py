@@ -49,6 +49,8 @@ def told(one: Became) -> tuple[str, str]:
 def age(now: datetime, at: datetime) -> str:
     """Say how long ago something was, in the largest unit that is honest."""
     hours = max(0, int((now - at).total_seconds() // 3600))
+    if not hours:
+        return "less than an hour"  # times are kept to the hour
     if hours < 48:
         return f"{hours} hour{'' if hours == 1 else 's'}"
     return f"{hours // 24} days"

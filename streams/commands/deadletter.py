@@ -15,9 +15,9 @@ import click
 from tqdm import tqdm
 
 from connectors.access import AccessLog
+from connectors.buried import NoSuchLetter, Wanted, to_json
 from connectors.deadletters import Became, DeadLetters, NotWithdrawn
 from connectors.keystore import KeyMissing
-from connectors.letters import NoSuchLetter, Wanted, to_json
 from connectors.seal import Unsealable
 from connectors.unsealed import Shown, readable
 from streams import console, operating

@@ -257,3 +257,8 @@ def test_posts_of_another_survey_are_refused() -> None:
 def test_asking_to_withdraw_is_for_a_human() -> None:
     asked = changed(WEBHOOK, "content", to="<b>Please withdraw my&nbsp;complaint</b>")
     assert outcome(taken(REPORT, asked)[0])["op"] == "WITHDRAWAL_ASKED"
+
+
+@pytest.mark.parametrize(("kind", "op"), [("report", "CREATE"), (None, "CREATE"), ("revision", "IGNORE")])
+def test_what_is_no_report_is_ignored(kind: str | None, op: str) -> None:
+    assert outcome(taken(REPORT, changed(WEBHOOK, "type", to=kind))[0])["op"] == op

@@ -186,5 +186,4 @@ SYSTEM = System(
         login=lambda options, secret: {"headers": {"Authorization": f"Token {secret}"}},
     ),
     form="flow.uuid",
-    root="report_id",
 )

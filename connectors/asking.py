@@ -72,7 +72,9 @@ def back(checkpoint: str, by: timedelta = OVERLAP) -> datetime:
     return (moment(checkpoint) - by).astimezone(UTC)
 
 
-def oldest_first(found: Iterable[tuple[datetime, Record]], size: int = PAGE) -> Iterator[Page]:
+def oldest_first(
+    found: Iterable[tuple[datetime, Record]], not_after: datetime | None = None, size: int = PAGE
+) -> Iterator[Page]:
     """Yield records that come in any order as pages, by the time they were last touched, oldest first.
 
     Systems that give the newest first would otherwise have no checkpoint before the last record. All are held,
@@ -80,13 +82,15 @@ def oldest_first(found: Iterable[tuple[datetime, Record]], size: int = PAGE) -> 
 
     Args:
         found: the time of each record and the record.
+        not_after: no checkpoint is later: what came while the records were read may have been hidden from them.
         size: records of one page.
     """
     held = [(when, number, _pack(record)) for number, (when, record) in enumerate(found)]
     held.sort(key=lambda item: item[:2])
     for start in range(0, len(held), size):
         part = held[start : start + size]
-        yield Page(tuple(_unpack(packed) for _, _, packed in part), part[-1][0].isoformat())
+        reached = min(part[-1][0], not_after) if not_after else part[-1][0]
+        yield Page(tuple(_unpack(packed) for _, _, packed in part), reached.isoformat())
 
 
 def _pack(record: Record) -> bytes:

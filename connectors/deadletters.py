@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from connectors.access import AccessLog, Fate
+from connectors.buried import Letters, NoSuchLetter, Wanted, batches, whole
+from connectors.consent import ConsentDesk
 from connectors.intake import Delivery, Door, Taken
 from connectors.keystore import KeyMissing, KeyStore
-from connectors.letters import Letters, NoSuchLetter, Wanted, batches, whole
 from connectors.mapping import BadMapping, Mapped
 from connectors.outbox import Outbox, Parcel
 from connectors.seal import Unsealable, unseal
@@ -25,7 +26,7 @@ from connectors.unsealed import Shown, record_of, shown_body, shown_payload
 from schemas import topics
 from schemas.codec import Codec, Undecodable, Unencodable
 from schemas.consent import wants_case
-from schemas.events import ConsentChange, DeadLetter, RawReportBody, SealedReport
+from schemas.events import DeadLetter, RawReportBody, SealedReport
 from schemas.tokens import Tokens
 
 LIFE = timedelta(days=90)
@@ -314,12 +315,7 @@ class DeadLetters:
             raise NotWithdrawn(
                 "no report of this node is the one meant: name it by its event, or by its own id"
             )
-        gone = self._keys.erase(self._outbox.keys_of(uid))
-        hour = self._now().replace(minute=0, second=0, microsecond=0)
-        change = ConsentChange(change_id=uuid4(), report_uid=uid, kind="WITHDRAW", requested_at=hour)
-        self._outbox.put(
-            Parcel(change.change_id, topics.CONSENT.name, uid.bytes, self._codec.encode(change), "consent")
-        )
+        gone = ConsentDesk(self._outbox, self._keys, self._codec, self._now).withdraw(uid).keys_erased
         self._sent()
         self._destroy([letter_id])
         self._log.decide(self._now(), [letter_id], "withdrawn")

@@ -43,8 +43,7 @@ def xml_value(raw: bytes) -> tuple[str, dict[str, Any]]:
     one that occurs several times is a list.
 
     Raises:
-        Unreadable: ``encoding``, ``syntax``, ``depth``, ``size`` or ``shape`` (a document type, entities, no root
-            with content).
+        Unreadable: ``encoding``, ``syntax``, ``depth``, ``size`` or ``shape`` (entities, or a root without elements).
     """
     if len(raw) > MOST_XML:
         raise Unreadable("size")
@@ -52,7 +51,9 @@ def xml_value(raw: bytes) -> tuple[str, dict[str, Any]]:
         document = xmltodict.parse(raw, postprocessor=_element, disable_entities=True)
     except ExpatError:
         raise Unreadable(_text_or("syntax", raw)) from None
-    except (ValueError, LookupError):  # an entity; an encoding nobody knows
+    except LookupError:  # nobody knows what it is written in
+        raise Unreadable("encoding") from None
+    except ValueError:  # an entity
         raise Unreadable("shape") from None
     ((name, value),) = document.items()
     if not isinstance(value, dict):

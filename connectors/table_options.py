@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.mapping import Mapped
-from connectors.reading.functions import compiled, search
+from connectors.reading.functions import compiled
 from connectors.tables.shape import Options, name_of
 
 
@@ -21,7 +21,7 @@ def options_of(mapping: Mapped | None) -> Options:
         encoding=block.get("encoding"),
         delimiter=block.get("delimiter"),
         columns=tuple(block.get("columns") or ()),
-        skip=(lambda row: bool(search(skip, row))) if skip else None,
+        skip=(lambda row: bool(skip.search(row))) if skip else None,
         country=country.get("const"),
         expected=frozenset(name_of(chain[0]) for chain in mapping.reads.places),
     )

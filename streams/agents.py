@@ -40,6 +40,9 @@ class Store(Protocol):
     def command(self, sql: str, **parameters: Any) -> None:
         """Run a statement."""
 
+    def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Run a query."""
+
 
 class Watch(Protocol):
     """What looks at releases as they come."""
@@ -72,10 +75,14 @@ class Parts:
 def attach(app: faust.App, parts: Parts) -> None:
     """Give a Faust app the agents of the path, one per topic."""
     _receive(app, parts)
-    _withdraw(app, parts)
+    _change(app, parts)
     _watch(app, parts)
-    _keep(app, parts, topics.DEIDENTIFIED, DeidentifiedReport, "sealed.contributions", _contribution_row)
-    _keep(app, parts, topics.CASES, CaseReport, "cases.reports", _case_row)
+    _keep(
+        app,
+        parts,
+        *(topics.DEIDENTIFIED, DeidentifiedReport, "sealed.contributions", _contribution_row, _uncount),
+    )
+    _keep(app, parts, topics.CASES, CaseReport, "cases.reports", _case_row, _narrow)
     _keep(app, parts, topics.DEADLETTERS, DeadLetter, "sealed.dead_letters", _dead_letter_row)
     _keep(app, parts, topics.ALERTS, Alert, "released.alerts", _plain_row)
 
@@ -128,9 +135,18 @@ def _messages(codec: Codec, outcome: Outcome) -> Iterable[Message]:
 
 
 def _keep(
-    app: faust.App, parts: Parts, topic: Topic, kind: type[T], table: str, row: Callable[[T, datetime], Row]
+    app: faust.App,
+    parts: Parts,
+    topic: Topic,
+    kind: type[T],
+    table: str,
+    row: Callable[[T, datetime], Row],
+    honour: Callable[[Parts, Sequence[Row]], None] = lambda parts, rows: None,
 ) -> None:
-    """Insert what arrives on a topic into its table, each batch under a token of its coordinates."""
+    """Insert what arrives on a topic into its table, each batch under a token of its coordinates.
+
+    ``honour`` then takes out again what a worker had taken back while it was on its way.
+    """
 
     @app.agent(channel(app, topic), name=f"keep-{table}")
     async def keep(stream: Any) -> None:
@@ -138,6 +154,7 @@ def _keep(
             now = parts.now()
             rows = [row(value, now) for value in _decoded(parts.codec, kind, events)]
             await _persist(parts.store.insert, table, rows, _token(events))
+            await _persist(honour, parts, rows)
 
 
 def _watch(app: faust.App, parts: Parts) -> None:
@@ -155,31 +172,79 @@ def _watch(app: faust.App, parts: Parts) -> None:
             await _deliver(app, [(topics.ALERTS, a.alert_id.encode(), parts.codec.encode(a)) for a in alerts])
 
 
-def _withdraw(app: faust.App, parts: Parts) -> None:
-    """Act on a withdrawal: the report leaves the sealed zone and the case path. Releases stay as they are."""
+def _change(app: faust.App, parts: Parts) -> None:
+    """Act on a withdrawal, and on scopes that are left: less goes on from now. Releases stay as they are."""
 
     @app.agent(channel(app, topics.CONSENT), name="withdraw")
     async def withdraw(stream: Any) -> None:
         async for events in _batches(stream, parts):
             for change in _decoded(parts.codec, ConsentChange, events):
-                if change.kind == "WITHDRAW":
+                if change.kind in ("WITHDRAW", "SCOPES"):
                     await _persist(_remove, parts, change)
 
 
 def _remove(parts: Parts, change: ConsentChange) -> None:
-    epochs = epochs_until(parts.now())
-    for table, column, path in _WITHDRAWN:
-        sql = (
-            f"ALTER TABLE {table} DELETE WHERE {column} IN {{tokens:Array(UUID)}} SETTINGS mutations_sync = 1"
+    """Take a report out of what its worker does not allow any more, now and when more of it comes in.
+
+    What was taken back is written down first. Rows that land later find it there, and rows that land meanwhile are
+    found by the one who writes it: in either order nothing stays. A scope that comes with a change is not added.
+    """
+    scopes = list(change.consent_scopes) if change.kind == "SCOPES" else []
+    day, epochs = parts.now().date(), epochs_until(parts.now())
+
+    def taken_back(path: Path) -> list[Row]:
+        change_token = parts.tokens.uuid(f"{path}-change", str(change.change_id))
+        return [
+            {"change_token": change_token, "day": day, _COLUMN[path]: token}
+            for token in (parts.tokens.report(path, change.report_uid, epoch) for epoch in epochs)
+        ]
+
+    rows = taken_back("contribution")
+    if "AGGREGATE_STATISTICS" not in scopes:
+        parts.store.insert("sealed.taken_back", rows, f"{rows[0]['change_token']}")
+    _uncount(parts, rows)
+    rows = [{**row, "consent_scopes": scopes} for row in taken_back("case")]
+    parts.store.insert("cases.taken_back", rows, f"{rows[0]['change_token']}")
+    _narrow(parts, rows)
+
+
+_COLUMN: dict[Path, str] = {"contribution": "report_token", "case": "case_token"}
+
+
+def _uncount(parts: Parts, rows: Sequence[Row]) -> None:
+    """Remove the contributions of these reports that are not to be counted any more."""
+    sql = "SELECT DISTINCT report_token FROM sealed.taken_back WHERE report_token IN {tokens:Array(UUID)}"
+    found = parts.store.query(sql, tokens=_strings(row["report_token"] for row in rows))
+    if found:
+        parts.store.command(
+            "ALTER TABLE sealed.contributions DELETE WHERE report_token IN {tokens:Array(UUID)}"
+            " SETTINGS mutations_sync = 1",
+            tokens=_strings(token for (token,) in found),
         )
-        tokens = [str(parts.tokens.report(path, change.report_uid, epoch)) for epoch in epochs]
-        parts.store.command(sql, tokens=tokens)
 
 
-_WITHDRAWN: tuple[tuple[str, str, Path], ...] = (
-    ("sealed.contributions", "report_token", "contribution"),
-    ("cases.reports", "case_token", "case"),
-)
+def _narrow(parts: Parts, rows: Sequence[Row]) -> None:
+    """Remove the cases of these reports that nobody is to handle any more, and narrow the scopes of the others."""
+    sql = "SELECT case_token, consent_scopes FROM cases.taken_back WHERE case_token IN {tokens:Array(UUID)}"
+    left: dict[tuple[str, ...], list[Any]] = {}
+    for token, scopes in parts.store.query(sql, tokens=_strings(row["case_token"] for row in rows)):
+        left.setdefault(tuple(sorted(scopes)), []).append(token)
+    for scopes, tokens in left.items():
+        act = (
+            "UPDATE consent_scopes = arrayFilter(s -> has({scopes:Array(String)}, s), consent_scopes)"
+            if "CASE_HANDLING" in scopes
+            else "DELETE"
+        )
+        parts.store.command(
+            f"ALTER TABLE cases.reports {act} WHERE case_token IN {{tokens:Array(UUID)}}"
+            " SETTINGS mutations_sync = 1",
+            tokens=_strings(tokens),
+            scopes=list(scopes),
+        )
+
+
+def _strings(tokens: Iterable[Any]) -> list[str]:
+    return [str(token) for token in tokens]
 
 
 async def _batches(stream: Any, parts: Parts) -> AsyncIterator[list[Any]]:

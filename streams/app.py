@@ -25,12 +25,21 @@ import faust
 import uvicorn
 
 from connectors import sources
+from connectors.buried import StoredLetters
 from connectors.clickhouse import ClickHouse, migrate
+from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
+from connectors.manners import Sleep
+from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox
+from connectors.promises import ReceiptIndex
+from connectors.pull import Runner
+from connectors.pulled import Parts as PullParts
+from connectors.puller import Puller
+from connectors.pulls import Pulls
 from connectors.seal import Unsealable, seal, unseal
 from connectors.secrets import (
     adopt_unit_key,
@@ -43,6 +52,7 @@ from connectors.secrets import (
 from connectors.settings import ConnectorSettings
 from connectors.shelf import Shelf
 from connectors.tally import Refusals, Tally
+from connectors.web import receipts
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
@@ -51,9 +61,11 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport
+from streams import faust_transport, operating
 from streams.agents import Parts, attach
+from streams.arrived import arrived
 from streams.at_source import AtSource
+from streams.expiry import Expiry
 from streams.fresh import Fresh
 from streams.journal import Journal
 from streams.landed import landed
@@ -156,6 +168,10 @@ class Node:
         """Open the key store; one for each thread."""
         return KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
 
+    def consent_desk(self) -> ConsentDesk:
+        """Open what takes workers' changes of mind; one for each thread."""
+        return ConsentDesk(self.outbox(), self.keys(), self.codec, self.now)
+
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
         return Heartbeats(self.home / "heartbeats.db")
@@ -184,6 +200,21 @@ class Node:
         asked = lambda name: sources.find(self.home, name).deidentify == "source"  # noqa: E731
         at_source = AtSource(self.codec, asked, self.deidentifier, lambda: self.read_all)
         return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now, at_source)
+
+    def pull_runner(self, sleep: Sleep, wake: Callable[[], None] = lambda: None) -> Runner:
+        """Put what pulls sources together; one for each thread. ``wake`` is told that something came in."""
+        door, outbox = self.door(), self.outbox()
+
+        def accept(deliveries: Sequence[Delivery]) -> list[Accepted]:
+            accepted = door.accept(deliveries)
+            wake()
+            return accepted
+
+        def mapping(source: sources.Source) -> Mapped | None:
+            return None if source.mapping == "canonical" else load(source.mapping, self.home)
+
+        pulls = Pulls(self.home, self.tokens)
+        return Runner(PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep))
 
     @cached_property
     def register(self) -> Fresh[Register]:
@@ -370,6 +401,9 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
                 warn_hours=node.settings.outbox_warn_hours,
             )
             run.forwarder = _start(forwarder, front)
+            pull = partial(node.pull_runner, wake=forwarder.wake.set)
+            _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
+            _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if worker:
@@ -378,12 +412,13 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
             await app.start()
             run.stream = app
             run.release_clock = _start(ReleaseClock(node.releaser, node.now), behind)
+            _start(Expiry(lambda: operating.dead_letters(node, StoredLetters(node.db))), behind)
         if settler:
             _start(settler, behind)
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -398,6 +433,7 @@ def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
 
 def _remember(node: Node) -> None:
     """Give again, byte for byte, what an empty broker must have, or ClickHouse has lost."""
+    node.outbox().unpark()
     if node.broker_forgets:
         node.outbox().resend_all()
     with contextlib.suppress(ReleaseRefused):  # the release clock says so, and the door stays open
@@ -415,9 +451,12 @@ async def _web(run: Running) -> AsyncIterator[None]:
         if not doors:
             doors.append(node.door())
         accepted = doors[0].accept(deliveries)
+        wake()
+        return accepted
+
+    def wake() -> None:
         if run.forwarder:
             run.forwarder.wake.set()
-        return accepted
 
     beats = node.heartbeats()
     commit = GroupCommit(accept)
@@ -433,6 +472,13 @@ async def _web(run: Running) -> AsyncIterator[None]:
         max_bytes=node.settings.max_report_bytes,
         public_url=node.settings.public_url.rstrip("/"),
     )
+    asking = receipts.ReceiptParts(
+        desk=node.consent_desk,
+        tokens=node.tokens,
+        arrived=lambda report_uid: arrived(node.db, node.tokens, node.now(), report_uid),
+        changed=lambda: run.forwarder.wake.set() if run.forwarder else None,
+        now=node.now,
+    )
     app = build(
         WebParts(
             accept=commit.accept,
@@ -445,7 +491,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        routes(hooks),
+        [*routes(hooks), *receipts.routes(asking), *operating.routes(node, wake)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -464,14 +510,23 @@ async def _web(run: Running) -> AsyncIterator[None]:
     task = asyncio.create_task(server.serve([listener]))
     host, port = listener.getsockname()[:2]
     run.url = f"http://{host}:{port}"
+    told = operating.address_file(node)
+    told.parent.mkdir(parents=True, exist_ok=True)
+    told.write_text(f"http://{_reachable(host)}:{port}\n", encoding="ascii")
     try:
         yield
     finally:
+        told.unlink(missing_ok=True)
         run.stopping = True
         server.should_exit = True
         await task
         listener.close()
         await asyncio.to_thread(refusals.flush)
+
+
+def _reachable(host: str) -> str:
+    """Return the address at which this host reaches what listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
 def stop_signal() -> asyncio.Event:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import click
 from tqdm import tqdm
@@ -27,18 +27,16 @@ from connectors.broker import EmbeddedBroker
 from connectors.clickhouse import ClickHouse, Unanswered, migrate
 from connectors.grants import grants
 from connectors.mapping import BadMapping, load
-from connectors.outbox import Parcel
 from connectors.settings import ConnectorSettings
 from connectors.submit import submit as submit_file
-from schemas import topics
-from schemas.events import ConsentChange
 from schemas.settings import BadSetting
 from streams import console, logs
 from streams import demo as demonstration
-from streams.app import Node, running, stop_signal, system_clock, until_stopped
+from streams.app import Node, running, stop_signal, until_stopped
 from streams.commands.audit import audit
 from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter
+from streams.commands.health import source_health
 from streams.commands.privacy import privacy
 from streams.commands.release import release
 from streams.commands.source import source
@@ -231,6 +229,7 @@ def submit(file: Path, source: str, as_json: bool) -> None:
 
 
 main.add_command(source)
+source.add_command(source_health)
 
 
 main.add_command(deadletter)
@@ -337,16 +336,10 @@ def erase(event_id: UUID) -> None:
     What has been released stays as it is: it cannot be traced to the report.
     """
     node = console.node()
-    outbox = node.outbox()
-    report_uid = outbox.report_of(event_id)
+    report_uid = node.outbox().report_of(event_id)
     if report_uid is None:
         raise click.ClickException("no report of this node has that event id")
-    gone = node.keys().erase(outbox.keys_of(report_uid))
-    hour = system_clock().replace(minute=0, second=0, microsecond=0)
-    change = ConsentChange(change_id=uuid4(), report_uid=report_uid, kind="WITHDRAW", requested_at=hour)
-    outbox.put(
-        Parcel(change.change_id, topics.CONSENT.name, report_uid.bytes, node.codec.encode(change), "consent")
-    )
+    gone = node.consent_desk().withdraw(report_uid).keys_erased
     click.echo(f"{gone} keys erased; the withdrawal is on its way")
 
 

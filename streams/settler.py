@@ -20,7 +20,8 @@ def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) 
     cases = _found(db, "cases.reports", "case_id", ids, tokens.case)
     dead = _found(db, "sealed.dead_letters", "dead_letter_id", ids, tokens.dead_letter)
     gone = {row.seq for row in rows if row.parcel.marks == "consent" and _is_gone(db, tokens, row, now)}
-    reached = {"count": counted, "case": counted & cases, "dead": dead, "consent": gone}
+    left = {row.seq for row in rows if row.parcel.marks == "scopes" and _is_honoured(db, tokens, row, now)}
+    reached = {"count": counted, "case": counted & cases, "dead": dead, "consent": gone, "scopes": left}
     return [row.seq for row in rows if row.seq in dead or row.seq in reached[row.parcel.marks]]
 
 
@@ -35,6 +36,26 @@ def _is_gone(db: ClickHouse, tokens: Tokens, row: Row, now: datetime) -> bool:
         **names,
     )
     return bool(left[0][0] == 0)
+
+
+def _is_honoured(db: ClickHouse, tokens: Tokens, row: Row, now: datetime) -> bool:
+    """Tell whether a change of scopes is written down, and nothing is there that was taken back.
+
+    It is written down in the cases' table last.
+    """
+    sql = "SELECT count() FROM cases.taken_back WHERE change_token = {token:UUID}"
+    if not db.query(sql, token=str(tokens.uuid("case-change", str(row.parcel.event_id))))[0][0]:
+        return False
+    report_uid, epochs = UUID(bytes=row.parcel.key), epochs_until(now)
+    counted = "SELECT count() FROM sealed.contributions WHERE report_token IN {tokens:Array(UUID)}"
+    counted += " AND report_token IN (SELECT report_token FROM sealed.taken_back)"
+    cases = "SELECT count() FROM cases.reports AS r INNER JOIN cases.taken_back AS t USING (case_token)"
+    cases += " WHERE case_token IN {tokens:Array(UUID)} AND NOT hasAll(t.consent_scopes, r.consent_scopes)"
+    paths: tuple[tuple[Path, str], ...] = (("contribution", counted), ("case", cases))
+    return not any(
+        db.query(sql, tokens=[str(tokens.report(path, report_uid, epoch)) for epoch in epochs])[0][0]
+        for path, sql in paths
+    )
 
 
 def _found(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID, uuid4
@@ -58,7 +58,13 @@ def a_contribution(number=1):
 
 @pytest.fixture
 def db(clickhouse):
-    for table in ("sealed.contributions", "sealed.dead_letters", "cases.reports"):
+    for table in (
+        "sealed.contributions",
+        "sealed.dead_letters",
+        "cases.reports",
+        "sealed.taken_back",
+        "cases.taken_back",
+    ):
         clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
 
@@ -199,6 +205,107 @@ def test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_ep
     assert db.query("SELECT case_token FROM cases.reports") == [(tokens.report("case", stays, epoch),)]
 
 
+ALL_SCOPES = ("AGGREGATE_STATISTICS", "CASE_HANDLING", "CONTACT_BACK")
+
+
+def of_report(tokens, uid, number=0):
+    """Return what a report came to on both paths."""
+    epoch = epoch_of(NOW)
+    contribution = replace(
+        a_contribution(number), report_token=tokens.report("contribution", uid, epoch), revision=number
+    )
+    case = CaseReport(
+        case_id=UUID(int=number),
+        case_token=tokens.report("case", uid, epoch),
+        op="CREATE",
+        holder="hotline",
+        received_hour=LANDED,
+        consent_scopes=ALL_SCOPES,
+    )
+    return contribution, case
+
+
+def land(db, *pairs):
+    for contribution, case in pairs:
+        db.insert("sealed.contributions", [agents._contribution_row(contribution, NOW)], str(uuid4()))
+        db.insert("cases.reports", [agents._case_row(case, NOW)], str(uuid4()))
+
+
+def there(db):
+    counted = db.query("SELECT contribution_id FROM sealed.contributions ORDER BY contribution_id")
+    cases = db.query("SELECT case_id, consent_scopes FROM cases.reports ORDER BY case_id")
+    return [i.int for (i,) in counted], [(i.int, tuple(scopes)) for i, scopes in cases]
+
+
+def a_change(uid, *scopes, kind="SCOPES"):
+    return ConsentChange(
+        change_id=uuid4(), report_uid=uid, kind=kind, consent_scopes=scopes, requested_at=NOW
+    )
+
+
+CHANGES = {
+    "statistics taken back": (ALL_SCOPES[1:], [], [(1, ALL_SCOPES[1:])]),
+    "case handling taken back": (ALL_SCOPES[:1], [1], []),
+    "contact taken back": (ALL_SCOPES[:2], [1], [(1, ALL_SCOPES[:2])]),
+    "everything taken back": ((), [], []),
+    "nothing taken back, and more asked for": (
+        (*ALL_SCOPES, "RESEARCH"),
+        [1],
+        [(1, ALL_SCOPES)],
+    ),
+}
+
+
+@pytest.mark.guards("R14")
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_worker_takes_back_goes_from_its_path_and_only_of_that_report(db, parts, tokens, name):
+    scopes, counted, cases = CHANGES[name]
+    uid = uuid4()
+    land(db, of_report(tokens, uid, 1), of_report(tokens, uuid4(), 2))
+    agents._remove(parts, a_change(uid, *scopes))
+    assert there(db) == ([*counted, 2], [*cases, (2, ALL_SCOPES)])
+
+
+def test_later_changes_of_scopes_only_take_more(db, parts, tokens):
+    uid = uuid4()
+    land(db, of_report(tokens, uid, 1))
+    agents._remove(parts, a_change(uid, "CASE_HANDLING"))
+    agents._remove(parts, a_change(uid, *ALL_SCOPES))
+    land(db, of_report(tokens, uid, 2))
+    agents._remove(parts, a_change(uid, *ALL_SCOPES))
+    assert there(db) == ([], [(1, ("CASE_HANDLING",)), (2, ("CASE_HANDLING",))])
+
+
+def test_a_change_of_a_kind_nobody_knows_does_nothing(parts, codec, db, tokens):
+    uid = uuid4()
+    land(db, of_report(tokens, uid, 1))
+    fed(parts, topics.CONSENT, [codec.encode(a_change(uid, kind="UNKNOWN"))])
+    assert there(db) == ([1], [(1, ALL_SCOPES)])
+
+
+@pytest.mark.guards("R14")
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_lands_after_it_was_taken_back_goes_as_well(db, parts, codec, tokens, name):
+    scopes, counted, cases = CHANGES[name]
+    uid, other = uuid4(), uuid4()
+    changed = lambda: db.query("SELECT count() FROM cases.taken_back") != [(0,)]  # noqa: E731
+    fed(parts, topics.CONSENT, [codec.encode(a_change(uid, *scopes))], changed)
+    late = [of_report(tokens, uid, 1), of_report(tokens, other, 2)]
+    wanted = ([*counted, 2], [*cases, (2, ALL_SCOPES)])
+    fed(parts, topics.DEIDENTIFIED, [codec.encode(c) for c, _ in late], lambda: there(db)[0] == wanted[0])
+    fed(parts, topics.CASES, [codec.encode(case) for _, case in late], lambda: there(db)[1] == wanted[1])
+    assert there(db) == wanted
+
+
+@pytest.mark.guards("R15")
+def test_what_was_taken_back_cannot_be_joined_across_the_paths(db, parts, tokens):
+    agents._remove(parts, a_change(uuid4()))
+    counts = db.query("SELECT report_token, change_token FROM sealed.taken_back")
+    cases = db.query("SELECT case_token, change_token FROM cases.taken_back")
+    assert len(counts) == len(cases) > 2
+    assert not {name for row in counts for name in row} & {name for row in cases for name in row}
+
+
 def test_what_is_not_ours_on_our_topics_is_named_by_its_place_and_left_out(codec, caplog):
     good = codec.encode(a_contribution())
     said = b"my name is Somchai"
@@ -221,8 +328,11 @@ def test_an_error_of_the_machinery_is_waited_out_without_its_message(caplog):
     assert len(tries) == 3 and "ConnectionError" in caplog.text and "secret" not in caplog.text
 
 
-def fed(parts, topic, values):
-    """Give the agent of a topic some messages; returns what it sent, and why the app crashed if it did."""
+def fed(parts, topic, values, until=lambda: False):
+    """Give the agent of a topic some messages; returns what it sent, and why the app crashed if it did.
+
+    ``until`` tells that it has done what it should, where that is not to send.
+    """
     sent, crashes = [], []
 
     async def deliver(app, messages):
@@ -246,7 +356,7 @@ def fed(parts, topic, values):
                 await test.put(value)
             for _ in range(100):
                 await asyncio.sleep(0.02)
-                if crashed.is_set() or len(sent) == len(values):
+                if crashed.is_set() or len(sent) == len(values) or until():
                     break
 
     with pytest.MonkeyPatch.context() as patch:

@@ -457,7 +457,7 @@ def test_what_is_published_of_two_windows_differs_in_nothing_but_values_and_wind
 
 
 @pytest.mark.guards("R14")
-@pytest.mark.parametrize("how", ["withdraw", "erase"])
+@pytest.mark.parametrize("how", ["withdraw", "erase", "scopes"])
 def test_a_withdrawal_and_an_erasure_empty_the_raw_zone_and_change_no_byte_of_what_was_released(
     how, clickhouse, tmp_path, drawn, monkeypatch
 ):
@@ -479,11 +479,14 @@ def test_a_withdrawal_and_an_erasure_empty_the_raw_zone_and_change_no_byte_of_wh
         assert done.exit_code == 0, done.output
     else:
         uid = world.outbox.report_of(UUID(event))
-        change = ConsentChange(change_id=uuid4(), report_uid=uid, kind="WITHDRAW", requested_at=world.now)
+        kind, scopes = ("SCOPES", ("CASE_HANDLING",)) if how == "scopes" else ("WITHDRAW", ())
+        change = ConsentChange(
+            change_id=uuid4(), report_uid=uid, kind=kind, consent_scopes=scopes, requested_at=world.now
+        )
         agents._remove(world.parts, change)
     world.carry()
     assert clickhouse.query("SELECT count() FROM sealed.contributions") == [(2,)]
-    assert clickhouse.query("SELECT count() FROM cases.reports") == [(2,)]
+    assert clickhouse.query("SELECT count() FROM cases.reports") == [(3 if how == "scopes" else 2,)]
     # A restarted worker, asked for the same windows, and told to publish all of them again.
     journal = world.node.journal()
     again = world.a_releaser(journal)

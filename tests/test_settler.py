@@ -15,7 +15,13 @@ HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # old rows 
 
 @pytest.fixture
 def db(clickhouse):
-    for table in ("sealed.contributions", "cases.reports", "sealed.dead_letters"):
+    for table in (
+        "sealed.contributions",
+        "cases.reports",
+        "sealed.dead_letters",
+        "cases.taken_back",
+        "sealed.taken_back",
+    ):
         clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
 
@@ -105,3 +111,32 @@ def test_a_withdrawal_settles_only_when_nothing_is_left_of_the_report_whatever_i
     assert settled(db, tokens, [row], HOUR) == []
     db.command("TRUNCATE TABLE cases.reports")
     assert settled(db, tokens, [row], HOUR) == [row.seq]
+
+
+def test_a_change_of_scopes_settles_when_it_is_written_down_and_nothing_is_there_that_was_taken_back(
+    db, tokens, outbox
+):
+    uid = uuid4()
+    outbox.put(Parcel(uuid4(), "topic", uid.bytes, b"value", "scopes"))
+    outbox.acknowledge([row.seq for row in outbox.unsent(0, 100)], hold=True)
+    (row,) = outbox.unsettled(0, 100)
+    epoch = epoch_of(HOUR)
+    contribution, case = tokens.report("contribution", uid, epoch), tokens.report("case", uid, epoch)
+
+    def is_settled():
+        return settled(db, tokens, [row], HOUR) == [row.seq]
+
+    assert not is_settled()
+    back = {"change_token": tokens.uuid("case-change", str(row.parcel.event_id)), "day": HOUR.date()}
+    db.insert("sealed.taken_back", [{"report_token": contribution, "day": HOUR.date()}], "1")
+    db.insert("cases.taken_back", [{**back, "case_token": case, "consent_scopes": ["CASE_HANDLING"]}], "1")
+    assert is_settled()
+    insert(db, "sealed.contributions", "report_token", contribution)
+    assert not is_settled()
+    db.command("TRUNCATE TABLE sealed.contributions")
+    told = {"case_token": case, "received_hour": HOUR, "consent_scopes": ["CASE_HANDLING", "RESEARCH"]}
+    db.insert("cases.reports", [told], "1")
+    assert not is_settled()
+    db.command("TRUNCATE TABLE cases.reports")
+    db.insert("cases.reports", [{**told, "consent_scopes": ["CASE_HANDLING"]}], "2")
+    assert is_settled()

@@ -7,6 +7,7 @@ its rows carry a ``status`` in ``__system``, for which mappings refuse them.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -80,15 +81,15 @@ def _answers(value: Any) -> Any:
     return [_answers(item) for item in value] if isinstance(value, list) else value
 
 
-def _walk(http: httpx.Client, options: Mapping[str, str], **params: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all pages: the newest first, stable while others arrive."""
+def _walk(http: httpx.Client, options: Mapping[str, str], **params: str) -> Iterator[list[dict[str, Any]]]:
+    """Yield all pages of rows: the newest first, stable while others arrive."""
     known: set[str] = set()
-    asked = {"$top": options.get("page_size", str(_TOP)), **params}
+    asked = {"$top": str(options.get("page_size", _TOP)), **params}
     while True:
         document = ask(http, options["url"], asked)
         if not isinstance(document, dict):
             raise Unreadable("shape")
-        yield from dicts(document.get("value"))
+        yield dicts(document.get("value"))
         link = document.get("@odata.nextLink")
         if not link:
             return
@@ -121,12 +122,17 @@ def since(http: httpx.Client, options: Mapping[str, str], checkpoint: str | None
         start = back(checkpoint).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         # Deleted rows are left out unless the filter names them, and only for as long as they are not purged.
         params["$filter"] = " or ".join(f"__system/{name} ge {start}" for name in _TOUCHED)
-    yield from oldest_first((_touched(row), row) for row in _walk(http, options, **params))
+    pages = _walk(http, options, **params)
+    first = next(pages)
+    # What arrives while the other pages are read is on none of them, however late the edits that these hold.
+    newest = max(map(_touched, first), default=None)
+    rows = chain(first, chain.from_iterable(pages))
+    yield from oldest_first(((_touched(row), row) for row in rows), not_after=newest)
 
 
 def sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
     """Yield the id and the time of the last edit of every submission; one that was deleted is not there."""
-    for row in _walk(http, options, **{"$select": "__id,__system"}):
+    for row in chain.from_iterable(_walk(http, options, **{"$select": "__id,__system"})):
         system = _system(row)
         yield Listed(str(row.get("__id") or ""), str(system.get("updatedAt") or system["submissionDate"]))
 

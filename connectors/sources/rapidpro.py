@@ -1,7 +1,8 @@
 """RapidPro and TextIt: flows and messages, by resthook, by `call_webhook`, by its API.
 
 Whatever the shape, a record has ``kind`` (``run`` or ``message``), ``report_id``, ``urn_scheme``, ``urn_path`` (None
-where the workspace is anonymous and masks it), ``anonymous``, and ``attachments`` as objects; a run has ``results``.
+where the workspace is anonymous and masks it), ``anonymous``, and ``attachments`` as objects; a run has ``results`` by
+key, each ``{value, category, input}``. The way through the flow's nodes is left out: it says nothing of the report.
 """
 
 import hashlib
@@ -30,10 +31,22 @@ def _record(value: dict[str, Any]) -> Record:
     if "direction" in value and "visibility" in value:
         return value | _who(value.get("urn"), value) | _message(value)
     if isinstance(value.get("values"), dict) and "uuid" in value:
-        return {k: v for k, v in value.items() if k != "values"} | _who(_urn(value), value) | _run(value)
+        return _without(value, "values", "path") | _who(_urn(value), value) | _run(value)
     if isinstance(value.get("results"), dict) and isinstance(value.get("flow"), dict):
-        return value | _who(_urn(value), value) | _sent(value)
+        return _without(value, "path") | _who(_urn(value), value) | _sent(value)
     raise Unreadable("shape")
+
+
+def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {k: v for k, v in value.items() if k not in names}
+
+
+def _results(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: {name: one.get(name) for name in ("value", "category", "input")}
+        for key, one in given.items()
+        if isinstance(one, dict)
+    }
 
 
 def _urn(value: dict[str, Any]) -> Any:
@@ -68,7 +81,7 @@ def _run(value: dict[str, Any]) -> dict[str, Any]:
         "kind": "run",
         "report_id": value["uuid"],
         "run": {"uuid": value["uuid"], "created_on": value.get("created_on")},
-        "results": value["values"],
+        "results": _results(value["values"]),
         "attachments": [],
     }
 
@@ -85,6 +98,7 @@ def _sent(value: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": "run",
         "report_id": run,
+        "results": _results(value["results"]),
         "attachments": _attachments(inside(value, "input", "attachments")),
     }
 

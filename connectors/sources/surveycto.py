@@ -19,6 +19,7 @@ from connectors.intake import canonical_json
 from connectors.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
+_TIMES = ("CompletionDate", "SubmissionDate", "starttime", "endtime")
 _NUMBERED = re.compile(r"(.+?)((?:_[0-9]+)+)")
 _REVIEWS = "approved|pending|rejected"  # without this only what a reviewer has approved
 # Corrections and reviews leave CompletionDate as it is: what was completed lately is read again and again.
@@ -36,6 +37,7 @@ def records(delivered: Delivered) -> list[Record]:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    row = {**row, **{name: _time(row[name]) for name in _TIMES if isinstance(row.get(name), str)}}
     repeats: dict[str, dict[tuple[int, ...], Any]] = {}
     for name, value in row.items():
         match = _NUMBERED.fullmatch(name)
@@ -43,12 +45,18 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
             place = tuple(int(number[:9]) for number in match[2].split("_")[1:])
             repeats.setdefault(match[1], {})[place] = value
     gathered = {name: [values[place] for place in sorted(values)] for name, values in repeats.items()}
-    return {**row, "_repeats": gathered} if gathered else dict(row)
+    return {**row, "_repeats": gathered} if gathered else row
+
+
+def _time(text: str) -> str:
+    # "Oct 10, 2015 6:26:24 PM"; newer versions of Java write a comma after the year and a narrow space before PM.
+    return re.sub(r"(?<=[0-9]{4}),", "", " ".join(text.split()))
 
 
 def _completed(row: Mapping[str, Any], zone: ZoneInfo) -> datetime:
-    # "Oct 10, 2015 6:26:24 PM", in the time zone of the server. Some servers put a narrow space before PM.
-    text = " ".join(str(row.get("CompletionDate") or row.get("SubmissionDate") or "").split())
+    text = _time(
+        str(row.get("CompletionDate") or row.get("SubmissionDate") or "")
+    )  # in the server's time zone
     try:
         return datetime.strptime(text, "%b %d, %Y %I:%M:%S %p").replace(tzinfo=zone)
     except ValueError:

@@ -12,6 +12,8 @@ from connectors.secrets import seal_secret
 from connectors.settings import ConnectorSettings
 from connectors.systems import Scheme, systems
 from streams import console
+from streams.commands.check import check, new, preview
+from streams.commands.run import run
 from streams.console import example
 
 
@@ -132,6 +134,10 @@ def _what_to_set(found: sources.Source, settings: ConnectorSettings) -> str:
     return how.get(found.scheme, f"Let it call {base}/v1/hooks/{found.name}; it signs with its own secret.")
 
 
+for _command in (new, check, preview):
+    source.add_command(_command)
+
+
 @source.command(name="list", epilog=example("chorus source list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def source_list(as_json: bool) -> None:
@@ -149,3 +155,6 @@ def source_list(as_json: bool) -> None:
         for s in connected
     ]
     click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(map(str, r.values())) for r in rows))
+
+
+source.add_command(run)

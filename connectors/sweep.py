@@ -11,7 +11,7 @@ import httpx
 
 from connectors.intake import native
 from connectors.manners import Trouble
-from connectors.pulled import TOGETHER, Taker, parted
+from connectors.pulled import TOGETHER, Taker, parted, version_digest
 from connectors.pulls import Root
 from connectors.systems import Pull
 
@@ -44,7 +44,7 @@ class Sweep:
             gone, differ, found = [], {}, []
             for listed in some:
                 root = self._taker.root(native(tokens, self._name, listed.root_id))
-                version = tokens.digest("pull-version", self._name, listed.version)
+                version = version_digest(tokens, self._name, listed.version)
                 found.append(root.root)
                 if listed.gone:
                     gone.append(root)

@@ -244,6 +244,7 @@ class Taker:
             return []
         old = not self.ongoing if age is None else age > timedelta(hours=self.options.backfill_after_hours)
         asked = wants_case(_Told(taken.body.consent, taken.body.consent_scopes, taken.test))
+        self.counts["returned"] += root.withdrawn
         version = self._versions.pop(root.root, root.version)
         self.note(replace(root, version=version, taken=True, withdrawn=False, missing=0, wants_case=asked))
         # What comes back after it was withdrawn is new, although its content has been here before.

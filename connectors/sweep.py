@@ -75,7 +75,7 @@ class Sweep:
         for root_id, root in differ.items():
             before = self._parts.pulls.root(self._name, root.root)
             seen = "changed" if before and before.version else "unseen"
-            why = "missing" if root.root not in known else "returned" if root.withdrawn else seen
+            why = "missing" if root.root not in known else "" if root.withdrawn else seen
             self._wanted[root_id] = _Wanted(root, why)
 
     def _fetch(self) -> None:
@@ -96,7 +96,7 @@ class Sweep:
         self._counts["unfetched"] += max(0, short)
         wanted = {w.root.root: w for w in self._wanted.values()}
         for root, accepted in about.items():
-            if accepted and root in wanted:
+            if accepted and root in wanted and wanted[root].why:  # what returned is counted where it is taken
                 self._counts[wanted[root].why] += 1
         # What is no report says nobody its id. Where something is short, such are fetched again by the next sweep.
         done = [root for root in wanted if root in about or short <= 0]

@@ -212,21 +212,23 @@ class Forwarder(threading.Thread):
     def run(self) -> None:
         """Carry until stopped; on a failed delivery wait for the rest and start again from the oldest row."""
         outbox, cursor = self._make_outbox(), 0
-        self._reach(outbox)
-        sender = Sender(self._servers, self._timeout)
-        while not self._stopping.is_set():
+        sender = self._reach(outbox)
+        while sender and not self._stopping.is_set():
             try:
                 cursor = self._round(outbox, sender, cursor)
                 failed = self._failed and not self._flying
             except KafkaException:  # such as a broker that forgot the producer's number
                 failed = True
             if failed:
-                # A new producer, without the old one's troubles; the same bytes, so the same ids: who reads knows a repeat.
+                # A new producer, without the old one's troubles: that ends first, or it would make topics of its own
+                # at a broker that has none. The same bytes, so the same ids: who reads knows a repeat.
+                sender = None
                 self._pause(outbox)
                 self._generation += 1
                 self._flying, self._failed, cursor = 0, False, 0
-                sender = Sender(self._servers, self._timeout)
-        self._drain(outbox, sender)
+                sender = self._reach(outbox)
+        if sender:
+            self._drain(outbox, sender)
 
     def _round(self, outbox: Outbox, sender: Sender, cursor: int) -> int:
         """Send what is new after ``cursor``, note what has arrived; return the next cursor."""
@@ -241,14 +243,16 @@ class Forwarder(threading.Thread):
             self.wake.clear()
         return cursor
 
-    def _reach(self, outbox: Outbox) -> None:
+    def _reach(self, outbox: Outbox) -> Sender | None:
+        """Return a producer once the broker is in reach; None when stopped before."""
         while not self._stopping.is_set():
             try:
                 wait_until_up(self._servers, 0, min(2, self._timeout))
                 self._prepare()
-                return
+                return Sender(self._servers, self._timeout)
             except (ConnectionError, KafkaException):
                 self._pause(outbox)
+        return None
 
     def _pause(self, outbox: Outbox) -> None:
         """Wait, longer after each failure in a row; half of it by chance."""

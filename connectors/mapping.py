@@ -5,8 +5,6 @@ stranger's payload holds. A form that does not fit is refused, never mapped to a
 """
 
 import hashlib
-import mimetypes
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,21 +12,20 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jmespath.exceptions import JMESPathError
-from jmespath.parser import ParsedResult
 
 from connectors.intake import Delivery, Skipped, Taken, canonical_json
-from connectors.reading import casts
+from connectors.reading import casts, parts
 from connectors.reading.bounds import Beyond, check
 from connectors.reading.casts import MAX_ITEMS, Notes, Rule
-from connectors.reading.document import BadMapping, is_list, parse
-from connectors.reading.functions import compiled, search
+from connectors.reading.document import BadMapping, parse
+from connectors.reading.fields import is_list
+from connectors.reading.functions import Path as JmesPath
+from connectors.reading.functions import compiled
 from connectors.reading.paths import Reads, reads, unread
-from connectors.reading.text import ascii_digits, is_empty, loose, text_of, written
+from connectors.reading.text import is_empty, text_of, written
 from connectors.sources import canonical
-from schemas.codelists import codes
 from schemas.events import RawReportBody, Verification
 
 __all__ = ["BadMapping", "Findings", "Mapped", "Unmappable", "load"]
@@ -185,7 +182,9 @@ class Mapped:
         report: dict[str, Any] = {"id": self._root(payload), "op": op}
         self._fields(payload, report, notes, leniently=gone)
         told = ((k, self._find(f"narratives.{k}", payload)) for k in self.document["narratives"])
-        report["narratives"] = [{"key": k, "text": _told(text)} for k, text in told if not is_empty(text)]
+        report["narratives"] = [
+            {"key": k, "text": parts.told(text)} for k, text in told if not is_empty(text)
+        ]
         attachments = self._attachments(payload)
         if attachments:
             report["attachments"] = attachments
@@ -241,57 +240,19 @@ class Mapped:
         return _id(root)
 
     def _consent(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        rule = self.document["consent"]
-        said = self._find("consent.path", payload)
-        answer = "UNKNOWN" if is_empty(said) else _by_name(rule["map"], _told(said), "UNKNOWN")
-        scopes: list[str] = []
-        if answer == "YES":
-            scopes = [*(rule.get("scopes") or []), *self._chosen(payload, rule.get("scopes_map") or {})]
-        return {
-            "consent": answer,
-            "consent_scopes": list(dict.fromkeys(s for s in scopes if s in codes("consent_scopes"))),
-        }
-
-    def _chosen(self, payload: Mapping[str, Any], names: Mapping[str, Any]) -> list[str]:
-        """Return the scopes a worker chose: a list, one of the map's answers, or several in one text."""
-        said = self._find("consent.scopes_path", payload)
-        if is_empty(said):
-            return []
-        chosen: list[str] = []
-        for item in said[:MAX_ITEMS] if isinstance(said, list) else [said]:
-            text = text_of(item).strip()
-            for part in [text] if _has(names, text) else re.split(r"[;,|\n]", text):
-                for word in [part.strip()] if _has(names, part.strip()) else part.split():
-                    found = _by_name(names, word, word)
-                    chosen += found if isinstance(found, list) else [found] if found else []
-        return chosen
+        said, chosen = self._find("consent.path", payload), self._find("consent.scopes_path", payload)
+        answer, scopes = parts.consent(self.document["consent"], said, chosen)
+        return {"consent": answer, "consent_scopes": scopes}
 
     def _attachments(self, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
-        rule = self.document.get("attachments")
-        items = self._find("attachments.path", payload) if rule else None
-        if not rule or is_empty(items):
+        items = self._find("attachments.path", payload)
+        if is_empty(items):
             return []
-        listed = []
-        for item in items[:MAX_ITEMS] if isinstance(items, list) else [items]:
-            found = {
-                key: search(self._paths[f"attachments.{key}"], item)
-                for key in rule
-                if key != "path" and rule[key]
-            }
-            told = {key: text_of(value).strip() for key, value in found.items() if not is_empty(value)}
-            size = ascii_digits(told.get("bytes", ""))
-            name = _file_name(told.get("name", ""))
-            listed.append(
-                {
-                    "name": name,
-                    "mime": told.get("mime")
-                    or _mime(name)
-                    or _mime(_file_name(urlsplit(told.get("ref", "")[:2000]).path)),
-                    "bytes": int(size) if size.isdecimal() and len(size) < 16 else None,
-                    "source_ref": told.get("ref"),
-                }
-            )
-        return listed
+        inside = {
+            k: self._paths[f"attachments.{k}"] for k in parts.ATTACHMENT if f"attachments.{k}" in self._paths
+        }
+        listed = items[:MAX_ITEMS] if isinstance(items, list) else [items]
+        return [parts.attachment({k: path.search(item) for k, path in inside.items()}) for item in listed]
 
     def _form_known(self, payload: Mapping[str, Any]) -> bool | None:
         rule = self.document.get("form_version")
@@ -306,7 +267,7 @@ class Mapped:
 
     def _find(self, part: str, payload: Any) -> Any:
         path = self._paths.get(part)
-        return None if path is None else search(path, payload)
+        return None if path is None else path.search(payload)
 
     @cached_property
     def _written(self) -> dict[str, str]:
@@ -323,7 +284,7 @@ class Mapped:
         return {part: path for part, path in found.items() if path}
 
     @cached_property
-    def _paths(self) -> dict[str, ParsedResult]:
+    def _paths(self) -> dict[str, JmesPath]:
         inside = {f"attachments.{k}": p for k, p in (self.document.get("attachments") or {}).items() if p}
         return {part: compiled(path) for part, path in (self._written | inside).items()}
 
@@ -410,31 +371,3 @@ def _id(value: Any) -> str:
         return hashlib.sha256(canonical_json(value)).hexdigest()
     text = text_of(value).strip()
     return text if len(text) <= _LONGEST_ID else hashlib.sha256(text.encode()).hexdigest()
-
-
-def _told(value: Any) -> str:
-    return (
-        "\n".join(text_of(item) for item in value if item is not None)
-        if isinstance(value, list)
-        else text_of(value)
-    )
-
-
-def _has(names: Mapping[str, Any], text: str) -> bool:
-    return text in names or loose(text) in {loose(name) for name in names}
-
-
-def _by_name(names: Mapping[str, Any], text: str, default: Any) -> Any:
-    if text in names:
-        return names[text]
-    return {loose(name): ours for name, ours in names.items()}.get(loose(text), default)
-
-
-def _file_name(text: str) -> str | None:
-    """Return the last part of a file's name: no folder, no control character."""
-    name = "".join(c for c in text.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable()).strip()
-    return name[:255] if name.strip(".") else None
-
-
-def _mime(name: str | None) -> str | None:
-    return mimetypes.guess_type(f"x{Path(name).suffix}")[0] if name else None

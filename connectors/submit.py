@@ -26,10 +26,9 @@ LARGEST = 64 << 20  # bytes of a file that is read whole
 
 _BATCH = 200
 _OURS = frozenset({"http", "file", "table", "email"})  # all others have files of their own shape
-_MAIL = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:[!-9;-~]+:.*\r?\n(?:[ \t].*\r?\n)*)*?"
-    rb"(?:from|date|received|return-path|message-id|mime-version|delivered-to|subject|to):[ \t]",
-    re.IGNORECASE,
+_HEADER = re.compile(rb"([!-9;-~]{1,70}):[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*")
+_OF_MAIL = frozenset(
+    b"from date received return-path message-id mime-version delivered-to subject to sender reply-to".split()
 )
 _WORDS: Mapping[str, str] = {
     "encoding": "its encoding is not known here",
@@ -120,13 +119,19 @@ def kind_of(path: Path, connector: str) -> Kind:
         return "table"
     if suffix == ".mbox" or (suffix in (".eml", ".txt") and head.startswith(b"From ")):
         return "mails"
-    if suffix == ".eml" or (suffix == ".txt" and not foreign and _MAIL.match(head)):
+    if suffix == ".eml" or (suffix == ".txt" and not foreign and _is_mail(head)):
         return "mail"
     if suffix == ".jsonl":
         return "lines"
     if suffix == ".json" or head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         return "lines" if _is_lines(head) else "json"
     return "whole" if foreign else "table"
+
+
+def _is_mail(head: bytes) -> bool:
+    first = _HEADER.match(head)
+    second = _HEADER.match(head, first.end()) if first else None
+    return bool(first and second and {first[1].lower(), second[1].lower()} & _OF_MAIL)
 
 
 def _is_lines(head: bytes) -> bool:

@@ -25,13 +25,13 @@ import faust
 import uvicorn
 
 from connectors import sources
+from connectors.buried import StoredLetters
 from connectors.clickhouse import ClickHouse, migrate
 from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
-from connectors.letters import StoredLetters
 from connectors.manners import Sleep
 from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox

@@ -1,19 +1,28 @@
 """Checking: what would become of a file, before anything of it is taken in. Values of answers are never part of it."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
 from importlib.resources import files
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from connectors.intake import Delivery, Skipped, Taken
 from connectors.mapping import BadMapping, Findings, Mapped, load
+from connectors.reading.functions import compiled
 from connectors.sources import Source
 from connectors.submit import UnreadableFile, read
-from schemas.events import RawReportBody
-from streams.steps.deidentify import Words
+from connectors.systems import Delivered
+from connectors.verify import Unauthorised, verify
+from schemas.events import RawReportBody, SealedReport
+from schemas.tokens import epoch_of
+from streams.steps.deidentify import Deidentifier, ReadAll, Words, having_read
+from streams.steps.receive import deidentified
 
 ReadText = Callable[[str, str | None], Words]
 _ADULT = 18
@@ -59,6 +68,13 @@ def mappings(home: Path) -> list[Mapped]:
         except BadMapping:
             continue
     return found
+
+
+def shared(connector: str) -> Mapping[str, Any] | None:
+    """Return a shipped mapping's document of a system, for what all its forms share; None for plain files."""
+    if connector == "file":
+        return None
+    return next((m.document for m in mappings(Path()) if m.connector == connector), None)
 
 
 def look(
@@ -159,7 +175,7 @@ def expected(seen: Seen, read_text: ReadText | None = None) -> dict[str, Any]:
 
 def _plain(value: datetime | date | None) -> str:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ") if not value.utcoffset() else value.isoformat()
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return value.isoformat() if value else ""
 
 
@@ -200,10 +216,135 @@ def places(mapping: Mapped, records: Sequence[Mapping[str, Any]], classes: Mappi
 
 
 def _filled(path: str, records: Iterable[Mapping[str, Any]]) -> int:
-    from connectors.reading.functions import compiled, search
 
     expression = compiled(path)
-    return sum(search(expression, record) not in (None, "", [], {}) for record in records)
+    return sum(expression.search(record) not in (None, "", [], {}) for record in records)
+
+
+def first_record(path: Path, connector: str) -> Mapping[str, Any]:
+    """Return the first record of a sample.
+
+    Raises:
+        ValueError: nobody reads such files, or there is no record in it.
+    """
+    whose = Source("check", connector=connector, test=True)
+    for taken in read(path, whose, _whole(connector)):
+        if isinstance(taken, Delivery) and taken.reason != "UNREADABLE":
+            record = json.loads(taken.payload)
+            if isinstance(record, dict):
+                return record
+    raise ValueError("there is no record in it that can be read")
+
+
+def _whole(connector: str) -> Mapped:
+    """Return a mapping that reads no answer and refuses no form: what it makes still holds the whole record."""
+    nothing = {"when": "`false`", "require": [], "id": {"root": "id"}, "fields": {}, "narratives": {}}
+    rest = {
+        "consent": {"path": "id", "map": {}},
+        "min_mapped_share": 0.0,
+        "unmapped": "seal",
+        "connector": connector,
+    }
+    return Mapped("sample", 1, {**nothing, **rest})
+
+
+_SCHEMES = {"twilio": "twilio", "ushahidi": "ushahidi", "typeform": "typeform"}
+
+
+def proof(path: Path, mapping: Mapped | None, manifest: Mapping[str, Any]) -> str | None:
+    """Return whether a file's delivery proves who sent it, by the headers, URL and secret that a manifest gives.
+
+    Returns:
+        ``verified`` or ``refused``; None where the manifest says nothing, or no secret to look with.
+    """
+    entry: Mapping[str, Any] = next(
+        (f for f in manifest.get("fixtures", []) if f.get("file") == path.name), {}
+    )
+    given = entry.get("verify") or {}
+    scheme = next(
+        (ours for theirs, ours in _SCHEMES.items() if str(given.get("scheme", "")).startswith(theirs)), None
+    )
+    secret = given.get("secret")
+    if not scheme or not secret or mapping is None:
+        return None
+    headers = {str(k).lower(): str(v) for k, v in (entry.get("headers") or {}).items()}
+    delivered = Delivered(
+        path.read_bytes(), headers.get("content-type", ""), str(entry.get("url", "")), headers
+    )
+    try:
+        verify(Source("check", connector=mapping.connector, scheme=scheme), delivered, "", [str(secret)])
+    except Unauthorised:
+        return "refused"
+    return "verified"
+
+
+def side_by_side(
+    seen: Seen, deidentifier: Deidentifier, read_all: ReadAll, now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Yield what a report says beside what leaves of it: (field and answer, what goes on).
+
+    For the operator's own terminal and nothing else: the first holds the worker's words.
+    """
+    delivery = seen.taken
+    body = report_of(seen)
+    if body is None or not isinstance(delivery, Delivery):
+        return
+    report = SealedReport(
+        event_id=uuid4(),
+        report_uid=uuid4(),
+        op=delivery.op,
+        source_id=delivery.source,
+        connector=delivery.connector,
+        mapping_id=delivery.mapping_id,
+        received_at=now,
+        verification=delivery.verification,
+        native_id_hmac="",
+        payload_hmac="",
+        consent=body.consent,
+        consent_scopes=body.consent_scopes,
+        body_schema="",
+        key_ref=uuid4(),
+        token_epoch=epoch_of(now),
+    )
+    reader = replace(deidentifier, read=having_read(read_all, list(deidentifier.told(report, body))))
+    contribution, case = deidentified(reader, report, body)
+    counted = asdict(contribution) if contribution.countable else {}
+    shown = asdict(case) if case else {}
+    redacted = {n["key"]: n["text"] for n in shown.get("narratives", ())}
+    for name, value in asdict(body).items():
+        if value == getattr(RawReportBody(), name):
+            continue
+        if name == "narratives":
+            for told in body.narratives:
+                yield f"{name}.{told.key}: {told.text}", redacted.get(told.key, "")
+        else:
+            ours = [_GOES_AS.get(name, name)]
+            goes = [f"counted {ours[0]}={counted[ours[0]]}" for _ in (1,) if counted.get(ours[0])]
+            goes += [f"case {key}={shown[key]}" for key in ours if shown.get(key)]
+            yield f"{name}: {value}", "; ".join(goes)
+    if not counted:
+        yield "", "not counted: the worker did not agree to it"
+    if not shown:
+        yield "", "no case: the worker did not ask for one"
+
+
+_GOES_AS = {
+    "admin1": "region",
+    "isic_division": "sector",
+    "age_years": "age_band",
+    "workers_affected": "workers_band",
+    "workplace_name": "workplace_token",
+}
+
+
+def columns(left: str, right: str, width: int) -> str:
+    """Return two texts beside each other, each wrapped in its half of ``width`` columns."""
+    half = max(20, width // 2 - 2)
+    sides = [textwrap.wrap(_CONTROL.sub("\ufffd", text), half) or [""] for text in (left, right)]
+    return "\n".join(f"{a:{half}} | {b}" for a, b in zip_longest(*sides, fillvalue=""))
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def report_of(seen: Seen) -> RawReportBody | None:

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 from connectors import sources
 from connectors.access import AccessLog
+from connectors.buried import StoredLetters, Wanted
 from connectors.clickhouse import ClickHouse
 from connectors.deadletters import DeadLetters
 from connectors.intake import Delivery
-from connectors.letters import StoredLetters, Wanted
 from connectors.mapping import load
 from connectors.outbox import Outbox
 from connectors.settings import ConnectorSettings

@@ -152,7 +152,7 @@ def test_a_broker_that_goes_and_comes_back_gets_everything_with_the_same_ids(tmp
             assert messages(broker.bootstrap, b"away", 1) == [b"away"]
         put(outbox, b"gone")
         forwarder.wake.set()
-        time.sleep(1.5)  # long enough to fail
+        until(lambda: forwarder._failures > 1)
         waiting = outbox.unsent(0, 10)
         assert [row.parcel.value for row in waiting] == [b"gone"] and forwarder.is_alive()
         with broker:  # one that has forgotten us

@@ -1,1 +1,1 @@
-"""Letters by e-mail: what a person wrote in them, without what programs put around it. Nothing is ever fetched."""
+"""Mail: what a person wrote in them, without what programs put around it. Nothing is ever fetched."""

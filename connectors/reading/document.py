@@ -1,18 +1,16 @@
-"""What a mapping file may say, and where it says something else: file, line, part, and what would be right."""
+"""Reading a mapping file: what is wrong is told with file, line and part, and what would be right."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo
+from copy import copy
+from typing import Any, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
 from connectors.reading.casts import CASTS
-from connectors.reading.functions import compiled
-from connectors.reading.places import COUNTRIES
-from schemas.codelists import codes
-from schemas.events import RawReportBody
+from connectors.reading.fields import wrong_codes
+from connectors.reading.form import FIELDS, Document
+from connectors.reading.text import nearest
 
 Place = tuple[str | int, ...]
 MAX_BYTES = 1_000_000  # of a mapping file
@@ -20,178 +18,6 @@ MAX_BYTES = 1_000_000  # of a mapping file
 
 class BadMapping(ValueError):
     """A mapping file that is wrong; the message names the file, the line and the part, and what would be right."""
-
-
-def _path(text: str) -> str:
-    compiled(text)
-    return text
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ValueError, OSError, LookupError):
-        raise ValueError("should be a time zone such as Asia/Bangkok") from None
-    return text
-
-
-def _known(name: str, *more: str) -> Any:
-    def check(code: str) -> str:
-        if code not in codes(name) and code not in more:
-            near = _nearest(code, codes(name))
-            raise ValueError(f"should be a code of {name}" + (f"; did you mean {near}?" if near else ""))
-        return code
-
-    return AfterValidator(check)
-
-
-Path = Annotated[str, Field(description="JMESPath"), AfterValidator(_path)]
-Names = dict[str, Any]
-FIELDS = tuple(
-    n
-    for n in RawReportBody.__dataclass_fields__
-    if n not in ("narratives", "attachments", "consent", "consent_scopes", "unmapped", "clock_skew_ms")
-)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, hide_input_in_errors=True)
-
-
-class Rule(_Part):
-    """How one field is read: `const`, or a `path` and a cast."""
-
-    const: Any = Field(None, description="the same value for every record")
-    path: Path | None = None
-    as_: Literal[tuple(CASTS)] = Field("text", alias="as", description="how the answer is read")  # type: ignore[valid-type]
-    map: Names | None = Field(None, description="theirs: ours; case and spacing make no difference")
-    split: str | None = Field(None, min_length=1, description="what stands between the items of a list")
-    default: Any = Field(
-        None, description="used where there is no answer, or none that can be read; may be null"
-    )
-    tz: Annotated[str, AfterValidator(_zone)] | None = Field(
-        None, description="zone of times that carry none"
-    )
-    format: str | list[str] | None = Field(None, description="strptime form or forms; only these are read")
-    dayfirst: bool | None = Field(None, description="3/11/2026 is the third of November")
-    country: Literal[COUNTRIES] | None = Field(None, description="of provinces and telephone numbers")  # type: ignore[valid-type]
-
-    @model_validator(mode="after")
-    def _whole(self) -> "Rule":
-        given = self.model_fields_set
-        if ("const" in given) == ("path" in given):
-            raise ValueError("should have either `path` or `const`")
-        if "const" in given and len(given) > 1:
-            raise ValueError("`const` stands alone")
-        if self.as_ == "datetime" and not self.tz:
-            raise ValueError(
-                "`as: datetime` needs `tz`, the zone of times that carry none, such as Asia/Bangkok or UTC"
-            )
-        return self
-
-
-class Identity(_Part):
-    """The source's own id of a report."""
-
-    root: Path = Field(
-        description="JMESPath to the id that stays when a report is edited; a list or object is hashed"
-    )
-    version: Path | None = Field(None, description="JMESPath to what changes when it is edited")
-
-
-class Consent(_Part):
-    """What the worker agreed to. Any answer the map does not name is UNKNOWN, which is no."""
-
-    path: Path
-    map: dict[str, Literal["YES", "NO", "UNKNOWN"]]
-    scopes: list[Annotated[str, _known("consent_scopes")]] | None = Field(
-        None, description="what every yes includes"
-    )
-    scopes_path: Path | None = Field(None, description="where workers choose")
-    scopes_map: (
-        dict[
-            str,
-            Annotated[str, _known("consent_scopes")] | list[Annotated[str, _known("consent_scopes")]] | None,
-        ]
-        | None
-    ) = None
-
-
-class Attachments(_Part):
-    """Files the source holds: listed, never fetched. `path` selects a list, the others look inside an item."""
-
-    path: Path
-    name: Path | None = None
-    mime: Path | None = Field(None, description="where it gives none, the name's suffix tells")
-    bytes: Path | None = None
-    ref: Path | None = None
-
-
-class FormVersion(_Part):
-    """Another version of the form is drift: shown, never refused."""
-
-    path: Path
-    known: list[str | int | float]
-
-
-class Table(_Part):
-    """How a spreadsheet or CSV file is read; each is found out where nothing is said."""
-
-    sheet: str | int | None = Field(None, description="name or number of the sheet")
-    header_rows: int | None = Field(None, ge=0, le=20, description="rows of the header; merged ones count")
-    encoding: str | None = None
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
-    columns: list[str] | None = Field(None, description="names of the columns, instead of a header")
-    skip_if: Path | None = Field(None, description="rows that are none, such as totals")
-
-
-class Example(_Part):
-    """A record and what must come out of it; run whenever the mapping is loaded."""
-
-    payload: dict[str, Any]
-    expect: dict[str, Any] = Field(
-        description="fields of the report; op: CREATE, UPDATE, WITHDRAW, IGNORE or FETCH; reason of a dead letter"
-    )
-
-
-class Document(_Part):
-    """How one form of one source becomes a report."""
-
-    mapping: str = Field(description="the file's name without .yaml")
-    version: int = Field(ge=1, description="count up when you change the mapping")
-    connector: str = Field("file", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="the system the form is of")
-    when: Path = Field(description="JMESPath that is true for this form; another form is refused")
-    require: list[Path] = Field([], description="what must be there, else the record is refused")
-    min_mapped_share: float = Field(0.0, ge=0, le=1, description="least share of filled answers that is read")
-    id: Identity
-    op: Path | None = Field(None, description="yields CREATE, UPDATE or WITHDRAW; null is CREATE")
-    fetch_if: Path | None = Field(None, description="true: only a listing, the record is to be fetched whole")
-    ignore_if: Path | None = Field(None, description="true: no report, such as spam or an unanswered call")
-    hold_if: Path | None = Field(
-        None, description="true: somebody must look; the words may ask for a withdrawal"
-    )
-    dead_letter_if: dict[Annotated[str, _known("dead_letter_reasons")], Path] = Field(
-        {}, description="reason: JMESPath"
-    )
-    form_version: FormVersion | None = None
-    fields: dict[Literal[FIELDS], Rule]  # type: ignore[valid-type]
-    narratives: dict[str, Path] = Field({}, description="name: JMESPath to a free text")
-    attachments: Attachments | None = None
-    attachments_policy: Literal["list_only"] = "list_only"
-    consent: Consent
-    unmapped: Literal["seal", "drop"] = Field(
-        "seal", description="what nobody reads is sealed with the rest, or dropped"
-    )
-    table: Table | None = None
-    examples: list[Example] = []
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a mapping file, for editors."""
-    made = Document.model_json_schema(by_alias=True)
-    return (
-        {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made | {"title": "A mapping of Chorus"}
-    )
 
 
 Where = Callable[[Place], str]
@@ -226,17 +52,14 @@ def parse(name: str, text: str) -> tuple[dict[str, Any], Where]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise BadMapping(f"{reader.where(place)}: {part}: {problem}{more}")
     for key, default in _DEFAULTS.items():
-        document.setdefault(key, default)
+        document.setdefault(key, copy(default))
     return document, reader.where
 
 
-_DEFAULTS: dict[str, Any] = {
-    "require": [],
-    "narratives": {},
-    "min_mapped_share": 0.0,
-    "unmapped": "seal",
-    "dead_letter_if": {},
-    "connector": "file",
+_DEFAULTS = {
+    name: f.default
+    for name, f in Document.model_fields.items()
+    if not f.is_required() and f.default is not None
 }
 
 
@@ -292,7 +115,7 @@ def _wrong(document: Mapping[str, Any]) -> list[tuple[Place, str]]:
         missing = sorted(str(e["loc"][0]) for e in found if e["type"] == "missing" and len(e["loc"]) == 1)
         told = [((), f"missing: {', '.join(missing)}")] if missing else []
         return told + [_told(e) for e in found if not (e["type"] == "missing" and len(e["loc"]) == 1)]
-    return [*_codes_wrong(document)]
+    return [*wrong_codes(document)]
 
 
 def _told(error: Any) -> tuple[Place, str]:
@@ -322,15 +145,8 @@ def _told(error: Any) -> tuple[Place, str]:
 
 
 def _unknown(name: str, known: Any) -> str:
-    near = _nearest(name, known)
+    near = nearest(name, known)
     return f"unknown names: {name}" + (f"; did you mean {near}?" if near else f"; known: {', '.join(known)}")
-
-
-def _nearest(name: str, known: Any) -> str | None:
-    found = difflib.get_close_matches(name.lower(), [str(k) for k in known], 1) or difflib.get_close_matches(
-        name.upper(), [str(k) for k in known], 1
-    )
-    return found[0] if found else None
 
 
 def _names_at(place: Place) -> list[str]:
@@ -351,47 +167,3 @@ def _models(hint: Any) -> Iterator[type[BaseModel]]:
 
 
 # The code list of a field whose values are codes; `OTHER` is what the map of a list has no name for.
-_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "admin1": ("iso3166_2_selected", ()),
-    "isic_division": ("isic4_divisions", ()),
-    "country": ("iso3166_1", ()),
-    "nationality": ("iso3166_1", ()),
-    "indicators": ("ilo_forced_labour_indicators", ("OTHER",)),
-    "issue_codes": ("issue_codes", ("OTHER",)),
-    "severity": ("severity", ()),
-    "channel": ("channels", ()),
-    "reporter_role": ("reporter_roles", ()),
-}
-_HINTS = get_type_hints(RawReportBody)
-_LISTED = frozenset({"list", "phones", "indicators"})
-
-
-def is_list(field: str) -> bool:
-    """Tell whether a field of a report is a list."""
-    return get_origin(_HINTS[field]) is tuple
-
-
-def _codes_wrong(document: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    for name, rule in document["fields"].items():
-        place: Place = ("fields", name)
-        if rule.get("as") in _LISTED and not is_list(name):
-            yield (*place, "as"), f"{name} is no list"
-        given = [((*place, "map", k), v) for k, v in (rule.get("map") or {}).items()]
-        given += [((*place, part), rule[part]) for part in ("const", "default") if rule.get(part) is not None]
-        for where, value in given:
-            for one in value if isinstance(value, list) else [value]:
-                problem = _code_wrong(name, one)
-                if problem:
-                    yield where, problem
-
-
-def _code_wrong(name: str, value: Any) -> str | None:
-    if name not in _LISTS or value is None:
-        return None
-    which, more = _LISTS[name]
-    if value in (codes(which).keys() | set(more)) and isinstance(value, str):
-        return None
-    near = _nearest(str(value), codes(which))
-    return f'should be a code of {which}, in quotes where YAML reads it as a number or as "no"' + (
-        f"; did you mean {near}?" if near else ""
-    )

@@ -4,11 +4,13 @@ Each takes null where it takes text, and then returns null (a list where it retu
 given is no error.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jmespath
 from jmespath.functions import Functions, signature
-from jmespath.parser import ParsedResult
+from jmespath.visitor import TreeInterpreter
 
 from connectors.reading import language, places
 from connectors.reading.text import MAX_TEXT, ascii_digits, loose, plain, text_of
@@ -73,28 +75,53 @@ class OurFunctions(Functions):  # type: ignore[misc]
         return any(loose(word) in said for word in words[:MAX_ITEMS] if word.strip())
 
 
-_OPTIONS = jmespath.Options(custom_functions=OurFunctions())
+_INTERPRETER = TreeInterpreter(jmespath.Options(custom_functions=OurFunctions()))
 FUNCTIONS: dict[str, Any] = dict(OurFunctions.FUNCTION_TABLE)
 
 
-def search(path: ParsedResult, value: Any) -> Any:
-    """Return what a compiled path selects; raises ``JMESPathError`` where a function is given what it does not take."""
-    return path.search(value, options=_OPTIONS)
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A compiled path.
+
+    Attributes:
+        tree: what JMESPath made of it.
+        names: the names of a path that is nothing but names, which need no interpreter; None for others.
+    """
+
+    tree: Mapping[str, Any]
+    names: tuple[str, ...] | None
+
+    def search(self, value: Any) -> Any:
+        """Return what the path selects; raises ``JMESPathError`` where a function is given what it does not take."""
+        if self.names is None:
+            return _INTERPRETER.visit(self.tree, value)
+        for name in self.names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
 
 
-def compiled(path: str) -> ParsedResult:
+def compiled(path: str) -> Path:
     """Compile a path, and check the functions it calls.
 
     Raises:
         ValueError: it is no JMESPath (the library's own error), or calls a function nobody has, or with too few or
             too many arguments; the message says which.
     """
-    parsed = jmespath.compile(path)
-    _check(parsed.parsed)
-    return parsed
+    tree = jmespath.compile(path).parsed
+    _check(tree)
+    return Path(tree, _names(tree))
 
 
-def _check(node: dict[str, Any]) -> None:
+def _names(tree: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if tree["type"] == "field":
+        return (tree["value"],)
+    if tree["type"] != "subexpression":
+        return None
+    parts = [_names(child) for child in tree["children"]]
+    return tuple(name for part in parts if part for name in part) if all(parts) else None
+
+
+def _check(node: Mapping[str, Any]) -> None:
     if node["type"] == "function_expression":
         entry = FUNCTIONS.get(node["value"])
         if entry is None:

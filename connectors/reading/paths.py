@@ -23,7 +23,7 @@ def reads(paths: Iterable[str]) -> Reads:
     """Return what the given paths read of a record."""
     found: set[Chain] = set()
     for path in paths:
-        _keep(_follow(compiled(path).parsed, (), found), found)
+        _keep(_follow(compiled(path).tree, (), found), found)
     return Reads(frozenset(found), frozenset(c[:n] for c in found for n in range(1, len(c))))
 
 

@@ -1,7 +1,9 @@
 """Texts made comparable: digits of any script, folded names, and what is left of HTML."""
 
+import difflib
 import json
 import unicodedata
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -63,6 +65,13 @@ def unmarked(text: str) -> str:
     """Return a text without the marks on Latin letters: ``Bà Rịa`` is ``Ba Ria``; other scripts stay as they are."""
     apart = unicodedata.normalize("NFD", text).replace("đ", "d").replace("Đ", "D")
     return unicodedata.normalize("NFC", "".join(c for c in apart if not "\u0300" <= c <= "\u036f"))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a mistyped one is nearest to; None if none is near."""
+    by_case = {k.casefold(): k for k in known}
+    found = difflib.get_close_matches(name.casefold(), by_case, 1)
+    return by_case[found[0]] if found else None
 
 
 class _Plain(HTMLParser):

@@ -151,6 +151,4 @@ SYSTEM = System(
     Answers(accepted=200, bad=422, busy=503),
     Pull(since, login, sweep, fetch),
     form='form."@xmlns"',
-    root="id",
-    version="edited_on",
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
 from connectors.charsets import decoded, repaired
 from connectors.mails import headers, words
@@ -74,6 +74,9 @@ def record(raw: bytes, authserv_id: str = "") -> dict[str, Any]:
     if len(text) > _LONGEST_TEXT:
         raise Unreadable("size")
     own, root = headers.identity(found, raw)
+    auth = headers.authentication(found, authserv_id, sender["address"])
+    if authserv_id and not auth["passed"]:
+        root = own  # whoever knows the id of a mail could otherwise put words of theirs in its place
     return {
         "message_id": own,
         "thread_root": root,
@@ -84,7 +87,7 @@ def record(raw: bytes, authserv_id: str = "") -> dict[str, Any]:
         "from": sender,
         "reply_to": headers.person(found["reply-to"]) if "reply-to" in found else None,
         "date": headers.when(found.get("date", ()), found.get("received", ())),
-        "auth": headers.authentication(found, authserv_id, sender["address"]),
+        "auth": auth,
         "attachments": parts.files,
         "note": ", ".join(sorted(parts.notes)) or None,
     }
@@ -123,7 +126,7 @@ def _parsed(raw: bytes) -> EmailMessage:
     if (end.start() if end else len(raw)) > _HEADER_BYTES:
         raise Unreadable("size")
     try:
-        return cast(EmailMessage, BytesParser(policy=policy.default).parsebytes(raw))
+        return BytesParser(policy=policy.default).parsebytes(raw)
     except RecursionError:
         raise Unreadable("depth") from None
     except Exception:  # the library's own slips on what no mail should be
@@ -166,7 +169,7 @@ def _best(parts: list[Message], found: _Found) -> list[Message]:
 def _words(part: Message, kind: str, found: _Found, *, quotes: bool) -> str:
     text, certain = decoded(_raw(part), _safe(part.get_content_charset, None))
     if not certain:
-        found.notes.add("charset guessed")
+        found.notes.add("charset unknown")
     mended = repaired(text)
     if mended != text:
         found.notes.add("mojibake repaired")
@@ -175,10 +178,13 @@ def _words(part: Message, kind: str, found: _Found, *, quotes: bool) -> str:
     mended = mended.replace("\0", "")
     if kind == "text/html":
         return words.of_html(mended, quotes=quotes)
-    if str(_safe(lambda: part.get_param("format"), "")).lower() == "flowed":
-        delsp = str(_safe(lambda: part.get_param("delsp"), "")).lower() == "yes"
-        mended = words.unflowed(mended, delsp=delsp)
+    if _parameter(part, "format") == "flowed":
+        mended = words.unflowed(mended, delsp=_parameter(part, "delsp") == "yes")
     return words.of_plain(mended, quotes=quotes)
+
+
+def _parameter(part: Message, name: str) -> str:
+    return _safe(lambda: str(part.get_param(name, "")), "").lower()
 
 
 def _is_file(part: Message) -> bool:
@@ -200,7 +206,7 @@ def _size(part: Message) -> int | None:
     held = part.get_payload()
     if not isinstance(held, str):
         return None
-    if str(_safe(lambda: part.get("content-transfer-encoding"), "")).strip().lower() == "base64":
+    if _safe(lambda: str(part.get("content-transfer-encoding", "")), "").strip().lower() == "base64":
         letters = len(held) - held.count("\n") - held.count("\r")
         return letters * 3 // 4 - held[-8:].count("=")
     return len(held)

@@ -8,6 +8,7 @@ import io
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Literal
 from xml.parsers import expat
@@ -72,7 +73,7 @@ class Package:
                     yield chunk
         except (KeyError, zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, struct.error):
             raise Refused("not a workbook") from None
-        except (zipfile.zlib.error, NotImplementedError):
+        except (zlib.error, NotImplementedError):
             raise Refused("not a workbook") from None
 
     def parse(

@@ -7,6 +7,7 @@ and by the names a mapping reads, where there is one.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
@@ -46,7 +47,7 @@ class Options:
         header_rows: rows the header is high; 0 where there is none.
         encoding: of a text file.
         delimiter: of a text file.
-        columns: names of the columns, instead of those in the header.
+        columns: names of the columns, where the file has no header, or instead of one of ``header_rows``.
         skip: tells a row that is none.
         country: ISO 3166-1 alpha-2, a hint for the encoding.
         expected: names the mapping reads, by which its header is known.
@@ -132,18 +133,15 @@ def header(rows: Sequence[Row], options: Options, merges: Sequence[Merge] = ()) 
     texts = [[name_of(c) for c in row.cells or ()] for row in rows]
     columns = tuple(name_of(c) for c in options.columns)
     if columns and not options.header_rows:
-        again = (columns,)
-        start = 1 if texts and tuple(t for t in texts[0] if t) == columns else 0
-        return Header(_unlike(columns), 0, start, len(columns), again)
+        # A header is there all the same if it has names the mapping reads: then its names are right.
+        found = _by_names(texts, options, merges) if options.header_rows is None else None
+        widths = Counter(len(t) for t in texts).most_common(1)
+        return found or Header(_unlike(columns)[: widths[0][0] if widths else None], known=len(columns))
     if options.header_rows == 0:
         width = max((len(t) for t in texts), default=0)
         return Header(tuple(f"column {n}" for n in range(1, width + 1)))
-    found = _by_names(texts, options, merges) or _by_look(rows, texts, options, merges)
-    return (
-        found
-        if not columns
-        else Header(_unlike(columns), found.start, found.height, found.known, found.cells)
-    )
+    told = _by_names(texts, options, merges) or _by_look(rows, texts, options, merges)
+    return told if not columns else Header(_unlike(columns), told.start, told.height, told.known, told.cells)
 
 
 def _placed(merges: Sequence[Merge], rows: Sequence[Row]) -> list[Merge]:
@@ -196,9 +194,8 @@ def _by_look(
         ]
         start = unions.index(max(unions)) if unions else 0
         return _joined(texts, start, height, options, merges)
-    start = next((n for n, f in enumerate(filled) if f * 2 > most and wordy[n]), None)
-    if start is None:
-        start = next(n for n, f in enumerate(filled) if f)
+    likely = [n for n, f in enumerate(filled) if f * 2 > most and wordy[n]]
+    start = likely[0] if likely else 0
     if start and _groups(start - 1, texts, merges) and wordy[start - 1] and filled[start - 1] > 1:
         return _joined(texts, start - 1, 2, options, merges)
     if _is_high(start, rows, texts, wordy, merges):

@@ -111,7 +111,7 @@ class Workbook:
         self._small(main, start)
         for part, reader in (("/styles", self._read_styles), ("/sharedStrings", self._read_texts)):
             target = next((t for kind, t in self._targets.values() if kind.endswith(part)), None)
-            if target in self._package and target:
+            if target and target in self._package:
                 reader(target)
         for attributes in sheets:
             link = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -19,9 +19,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 
 from connectors.access import Entry
+from connectors.buried import Letters, NoSuchLetter, Wanted, ask
 from connectors.deadletters import DeadLetters, Listed
 from connectors.health import Health
-from connectors.letters import Letters, NoSuchLetter, Wanted, ask
 from connectors.web import operator_pages as pages
 from connectors.web.session import SESSION, Brake, Pass, Passes
 from schemas.codelists import codes
@@ -162,6 +162,8 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
             source=source,
             reason=reason,
             closed=closed,
+            choose=query.get("choose") == "all",
+            query=urlencode({"source": source or "", "reason": reason or "", "all": int(closed)}),
         )
 
     async def letter(request: Request, who: Pass) -> Response:

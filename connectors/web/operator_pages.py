@@ -6,13 +6,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from connectors.deadletters import Became
+from connectors.replay import Became
 from connectors.web.pages import TEMPLATES
 from schemas.codelists import codes
 
 _SAID = {
     "accepted": "accepted",
     "duplicate": "was there already: nothing is counted twice",
+    "superseded": "a newer version of it is there already",
     "dead": "still dead",
     "skipped": "no report, says the mapping",
     "gone": "cannot be read any more",
@@ -49,6 +50,8 @@ def told(one: Became) -> tuple[str, str]:
 def age(now: datetime, at: datetime) -> str:
     """Say how long ago something was, in the largest unit that is honest."""
     hours = max(0, int((now - at).total_seconds() // 3600))
+    if not hours:
+        return "less than an hour"  # times are kept to the hour
     if hours < 48:
         return f"{hours} hour{'' if hours == 1 else 's'}"
     return f"{hours // 24} days"

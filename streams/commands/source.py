@@ -12,6 +12,7 @@ from connectors.secrets import seal_secret
 from connectors.settings import ConnectorSettings
 from connectors.systems import Scheme, systems
 from streams import console
+from streams.commands.check import check, new, preview
 from streams.commands.run import run
 from streams.console import example
 
@@ -131,6 +132,10 @@ def _what_to_set(found: sources.Source, settings: ConnectorSettings) -> str:
         "secret_path": f"Let it call {base}/v1/hooks/{found.name}/SECRET",
     }
     return how.get(found.scheme, f"Let it call {base}/v1/hooks/{found.name}; it signs with its own secret.")
+
+
+for _command in (new, check, preview):
+    source.add_command(_command)
 
 
 @source.command(name="list", epilog=example("chorus source list --json"))

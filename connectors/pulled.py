@@ -25,7 +25,7 @@ Fetch = Callable[[list[str]], Iterable[Record]]
 TOGETHER = 200  # deliveries in one durable transaction
 FETCHED = 200  # records that are only listed, asked for at once
 TLS = ("https://", "imaps://")
-# A mailbox: its options (with `login`, opened) and a checkpoint; yields messages, each with the checkpoint after it.
+# `connectors/mailbox.py`: options (with `login`, opened) and a checkpoint in, messages with checkpoints out.
 Mailbox = Callable[[Mapping[str, str], str | None], Iterable[tuple[bytes, str]]]
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import re
 import socket
+import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import uvicorn
@@ -26,11 +30,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from test_pull import START, Node, a_node, a_source, write_mapping
 
-from connectors import sources
+from connectors import mailbox, sources
 from connectors.manners import Sleep
 from connectors.pull import Ran, Runner
 from connectors.puller import Puller
-from connectors.secrets import master_key
+from connectors.secrets import master_key, seal_secret
 from connectors.sources import Source
 from schemas.tokens import Tokens
 from streams import cli
@@ -57,12 +61,7 @@ def pulling(home: Path, fake: FakeSystem, connected: dict[str, Source]) -> Itera
     def runner(sleep: Sleep) -> Runner:
         node = Node(home, fake.world.clock, next(iter(connected.values())))
         parts = node.runner._parts
-        return Runner(
-            type(parts)(
-                **{name: getattr(parts, name) for name in type(parts).__slots__ if name != "sleep"},
-                sleep=sleep,
-            )
-        )
+        return Runner(replace(parts, sleep=sleep))
 
     puller = Puller(runner, lambda: dict(connected), lambda: 0.5, ran.append)
     puller.start()
@@ -136,13 +135,12 @@ def test_the_command_pulls_once_and_says_what_came_in(
     assert "[pull]" in asked().output
 
 
-@pytest.fixture
-def tls(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Serve an empty Kobo over TLS with a certificate of an authority of our own; yield its URL and that authority."""
+def certificate(folder: Path) -> tuple[str, str]:
+    """Write a certificate for 127.0.0.1 that is its own authority, and its key; return both paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -156,13 +154,20 @@ def tls(tmp_path: Path) -> Iterator[tuple[str, str]]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
-    pem, private = tmp_path / "ca.pem", tmp_path / "key.pem"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pem, private = folder / "ca.pem", folder / "key.pem"
+    pem.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
+    return str(pem), str(private)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Serve a Kobo of one row over TLS with a certificate of our own authority; yield its URL and that authority."""
+    pem, private = certificate(tmp_path)
     row = {
         "_id": 1,
         "_uuid": "a",
@@ -179,14 +184,14 @@ def tls(tmp_path: Path) -> Iterator[tuple[str, str]]:
         log_config=None,
         access_log=False,
         lifespan="off",
-        ssl_certfile=str(pem),
-        ssl_keyfile=str(private),
+        ssl_certfile=pem,
+        ssl_keyfile=private,
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
-    yield f"https://127.0.0.1:{listener.getsockname()[1]}/data/", str(pem)
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}/data/", pem
     server.should_exit = True
     thread.join(5)
 
@@ -202,3 +207,72 @@ def test_certificates_are_checked_and_only_then_is_a_pull_graded_as_one_over_tls
     node.source = a_source(fake, "kobo", tokens, url=url, ca_file=authority)
     node.run()
     assert [e.verification for e in node.events()] == ["PULL_TLS"]
+
+
+class Mail(socketserver.StreamRequestHandler):
+    """As much of IMAP as it takes to read one mailbox; `mails` and `password` are set by the test."""
+
+    mails: ClassVar[list[bytes]] = []
+    password, selected = "", ""
+
+    def handle(self) -> None:
+        say = lambda text: self.wfile.write(text.encode() + b"\r\n")  # noqa: E731
+        say("* OK ready")
+        for line in self.rfile:
+            tag, _, command = line.decode().strip().partition(" ")
+            found = re.search(r"FETCH ([\d,]+) \((\S+)", command)
+            if command.startswith("CAPABILITY"):
+                say("* CAPABILITY IMAP4rev1")
+            elif command.startswith("LOGIN") and self.password not in command:
+                say(f"{tag} NO CANARY")
+                continue
+            elif command.startswith("EXAMINE"):
+                type(self).selected = command.split(" ", 1)[1]
+                say(f"* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT {len(self.mails) + 1}]")
+            elif "SEARCH" in command:
+                low = int(re.findall(r"(\d+):", command)[0])
+                say("* SEARCH " + " ".join(str(n) for n in range(low, len(self.mails) + 1)))
+            elif found:
+                for uid in map(int, found[1].split(",")):
+                    raw = self.mails[uid - 1]
+                    if "BODY" in found[2]:
+                        say(f"* {uid} FETCH (UID {uid} BODY[] {{{len(raw)}}}")
+                        self.wfile.write(raw + b")\r\n")
+                    else:
+                        say(f"* {uid} FETCH (UID {uid} RFC822.SIZE {len(raw)})")
+            elif command.startswith("LOGOUT"):
+                say("* BYE")
+            say(f"{tag} OK done")
+
+
+def test_a_mailbox_is_pulled_over_tls_and_a_refused_password_is_not_tried_again(
+    tmp_path: Path, fake: FakeSystem, tokens: Tokens
+) -> None:
+    pem, private = certificate(tmp_path)
+    Mail.mails = [b"From: a@example.org\r\nMessage-ID: <%d@x>\r\n\r\nhelp %d\r\n" % (n, n) for n in range(3)]
+    Mail.password = "right"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    url = f"imaps://127.0.0.1:{server.server_address[1]}/Hot%20line"
+    node = a_node(tmp_path, fake, "kobo", tokens)
+    node.runner = Runner(replace(node.runner._parts, mapping=lambda source: None, mailbox=mailbox.read))
+    pull = {"url": url, "ca_file": pem, "sealed": seal_secret(tokens, "us:wrong")}
+    source = Source("line", connector="email", pull=pull)
+    try:
+        assert node.runner.run(source).trouble == "LOGIN"
+        assert not node.runner.due(source)
+        source = replace(source, pull={**pull, "sealed": seal_secret(tokens, "us:right")})
+        ran = node.runner.run(source)
+        assert (ran.trouble, sum(ran.counts.values()), Mail.selected) == ("", 3, '"Hot line"')
+        Mail.mails.append(Mail.mails[0].replace(b"<0@x>", b"<9@x>"))
+        ran = node.runner.run(source)
+        assert (ran.trouble, sum(ran.counts.values())) == ("", 1), "each mail once"
+        assert node.runner.run(replace(source, pull={**pull, "ca_file": ""})).trouble in ("UNREACHABLE", "LOGIN")
+        assert node.runner.run(replace(source, pull={**pull, "sealed": seal_secret(tokens, "x")})).trouble == "CONFIG"
+    finally:
+        server.shutdown()
+        server.server_close()

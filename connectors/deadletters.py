@@ -11,10 +11,10 @@ from typing import Literal
 from uuid import UUID
 
 from connectors.access import AccessLog, Fate
+from connectors.buried import Letters, NoSuchLetter, Wanted, batches, whole
 from connectors.consent import ConsentDesk
 from connectors.intake import Delivery, Door, Taken
 from connectors.keystore import KeyMissing, KeyStore
-from connectors.letters import Letters, NoSuchLetter, Wanted, batches, whole
 from connectors.mapping import BadMapping, Mapped
 from connectors.outbox import Outbox, Parcel
 from connectors.seal import Unsealable, unseal

@@ -60,6 +60,8 @@ class Delivery:
         test: it is never counted and never a case.
         reason: why it has no body, a code of ``schemas/codes/dead_letter_reasons.csv``.
         replay_of: the event of the dead letter that is tried again.
+        history: it is long past, and first told now: never counted, however often it is revised.
+        native: keyed hash of the root id (``native``), where the id itself is not known any more.
         read: how much of it the mapping reads; None where that says nothing.
     """
 
@@ -74,7 +76,14 @@ class Delivery:
     test: bool = False
     reason: str = "UNMAPPABLE"
     replay_of: UUID | None = None
+    history: bool = False
+    native: bytes | None = field(default=None, repr=False)
     read: Read | None = field(default=None, repr=False)
+
+
+def native(tokens: Tokens, source: str, root_id: str) -> bytes:
+    """Return what stands for a source's own id wherever it is kept, 32 bytes."""
+    return tokens.digest("native-id", source, root_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +237,9 @@ class Door:
     def _name(self, delivery: Delivery) -> Key:
         source = delivery.source
         payload = self._tokens.digest("payload", source, delivery.payload.hex())
-        native = self._tokens.digest("native-id", source, delivery.root_id) if delivery.body else payload
-        return Key(source, native, payload)
+        if delivery.body is None:
+            return Key(source, payload, payload)
+        return Key(source, delivery.native or native(self._tokens, source, delivery.root_id), payload)
 
     def _pack(
         self,
@@ -268,6 +278,10 @@ class Door:
             # The worker took it back: what the source still says of it stays with the source.
             told, op = RawReportBody(), "WITHDRAW"
             schema, body = self._codec.encode_body(told)
+        # The body keeps what the worker agreed to; the envelope says what may be done.
+        scopes = {*codes("consent_scopes")}
+        if self._outbox.history(name, revision, told_as=delivery.history):
+            scopes.discard("AGGREGATE_STATISTICS")
         report = SealedReport(
             event_id=event_id,
             report_uid=uid,
@@ -282,7 +296,7 @@ class Door:
             payload_hmac=name.payload.hex(),
             consent=told.consent,
             consent_scopes=tuple(
-                s for s in told.consent_scopes if s in codes("consent_scopes") and (left is None or s in left)
+                s for s in told.consent_scopes if s in scopes and (left is None or s in left)
             ),
             test=delivery.test,
             replay_of=delivery.replay_of,

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from random import SystemRandom
 from typing import NamedTuple
@@ -19,10 +20,11 @@ from connectors.outbox import Outbox, Row
 from schemas.topics import LARGEST, Topic
 
 _log = logging.getLogger(__name__)
+_CHANCE = SystemRandom()
 
 
-def wait_until_up(bootstrap: str, seconds: float) -> None:
-    """Wait until the broker answers.
+def wait_until_up(bootstrap: str, seconds: float, each: float = 2) -> None:
+    """Wait until the broker answers; one try takes at most ``each`` seconds.
 
     Raises:
         ConnectionError: it did not within ``seconds``.
@@ -31,7 +33,7 @@ def wait_until_up(bootstrap: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            admin.list_topics(timeout=2)
+            admin.list_topics(timeout=each)
             return
         except KafkaException:
             if time.monotonic() > deadline:
@@ -117,14 +119,14 @@ def record_time(at: datetime | None = None) -> int:
 class Sender:
     """An idempotent producer that tells which messages the broker has acknowledged."""
 
-    def __init__(self, bootstrap: str) -> None:
-        """Connect lazily to ``bootstrap``."""
+    def __init__(self, bootstrap: str, timeout_seconds: float = 30) -> None:
+        """Connect lazily to ``bootstrap``; a message is given up after ``timeout_seconds``."""
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
                 "linger.ms": 5,
-                "message.timeout.ms": 30_000,
+                "message.timeout.ms": int(timeout_seconds * 1000),
                 "message.max.bytes": LARGEST,
                 "compression.type": "none",  # it would take the padding away again
                 "client.id": "chorus",
@@ -178,7 +180,8 @@ class Forwarder(threading.Thread):
         prepare: Callable[[], None] = lambda: None,
         warn_hours: int = 24,
         longest_pause: float = 60,
-        uniform: Callable[[float, float], float] = SystemRandom().uniform,
+        timeout_seconds: float = 30,
+        uniform: Callable[[float, float], float] = _CHANCE.uniform,
     ) -> None:
         """Prepare a thread over its own outbox.
 
@@ -189,49 +192,67 @@ class Forwarder(threading.Thread):
             prepare: called once the broker is in reach, before anything is sent; may raise ``KafkaException``.
             warn_hours: a message that has waited for so long is worth a warning, once an hour.
             longest_pause: most seconds between two tries.
+            timeout_seconds: how long one message may take to be acknowledged.
             uniform: draws between two numbers, so that many doors do not come back at the same moment.
         """
         super().__init__(name="forwarder", daemon=True)
         self._make_outbox, self._servers, self._hold = outbox, bootstrap, hold
         self._prepare, self._warn_hours = prepare, warn_hours
         self._longest_pause, self._uniform = longest_pause, uniform
+        self._timeout = timeout_seconds
         self._acknowledged: list[int] = []
         self._failed = False
         self._failures = 0
         self._warned = 0
         self._flying = 0
+        self._generation = 0
         self._stopping = threading.Event()
         self.wake = threading.Event()
 
     def run(self) -> None:
         """Carry until stopped; on a failed delivery wait for the rest and start again from the oldest row."""
         outbox, cursor = self._make_outbox(), 0
-        self._reach(outbox)
-        sender = Sender(self._servers)
-        while not self._stopping.is_set():
-            rows = outbox.unsent(cursor, 500) if self._flying < 5_000 and not self._failed else []
-            for row in rows:
-                self._post(sender, row)
-                cursor = row.seq
-            sender.poll(0.005 if self._flying else 0)
-            self._note(outbox)
-            if self._failed and not self._flying:
-                # The same bytes again, so the same ids: whoever reads them knows a repeat.
+        sender = self._reach(outbox)
+        while sender and not self._stopping.is_set():
+            try:
+                cursor = self._round(outbox, sender, cursor)
+                failed = self._failed and not self._flying
+            except KafkaException:  # such as a broker that forgot the producer's number
+                failed = True
+            if failed:
+                # A new producer, without the old one's troubles: that ends first, or it would make topics of its own
+                # at a broker that has none. The same bytes, so the same ids: who reads knows a repeat.
+                sender = None
                 self._pause(outbox)
-                self._failed, cursor = False, 0
-            elif not rows and not self._flying:
-                self.wake.wait(0.05)
-                self.wake.clear()
-        self._drain(outbox, sender)
+                self._generation += 1
+                self._flying, self._failed, cursor = 0, False, 0
+                sender = self._reach(outbox)
+        if sender:
+            self._drain(outbox, sender)
 
-    def _reach(self, outbox: Outbox) -> None:
+    def _round(self, outbox: Outbox, sender: Sender, cursor: int) -> int:
+        """Send what is new after ``cursor``, note what has arrived; return the next cursor."""
+        rows = outbox.unsent(cursor, 500) if self._flying < 5_000 and not self._failed else []
+        for row in rows:
+            self._post(sender, row)
+            cursor = row.seq
+        sender.poll(0.005 if self._flying else 0)
+        self._note(outbox)
+        if not rows and not self._flying and not self._failed:
+            self.wake.wait(0.05)
+            self.wake.clear()
+        return cursor
+
+    def _reach(self, outbox: Outbox) -> Sender | None:
+        """Return a producer once the broker is in reach; None when stopped before."""
         while not self._stopping.is_set():
             try:
-                wait_until_up(self._servers, 0)
+                wait_until_up(self._servers, 0, min(2, self._timeout))
                 self._prepare()
-                return
+                return Sender(self._servers, self._timeout)
             except (ConnectionError, KafkaException):
                 self._pause(outbox)
+        return None
 
     def _pause(self, outbox: Outbox) -> None:
         """Wait, longer after each failure in a row; half of it by chance."""
@@ -252,7 +273,11 @@ class Forwarder(threading.Thread):
         self.join(10)
 
     def _post(self, sender: Sender, row: Row) -> None:
+        generation = self._generation
+
         def done(acknowledged: bool) -> None:
+            if generation != self._generation:
+                return
             self._flying -= 1
             if acknowledged:
                 self._acknowledged.append(row.seq)
@@ -280,6 +305,7 @@ class Forwarder(threading.Thread):
 
     def _drain(self, outbox: Outbox, sender: Sender) -> None:
         deadline = time.monotonic() + 5
-        while self._flying and time.monotonic() < deadline:
-            sender.poll(0.1)
+        with suppress(KafkaException):
+            while self._flying and time.monotonic() < deadline:
+                sender.poll(0.1)
         self._note(outbox)

@@ -4,34 +4,36 @@ JMESPath has no loops, recursion or regular expressions, so an operator's mappin
 stranger's payload holds. A form that does not fit is refused, never mapped to a near-empty report.
 """
 
-import re
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import jmespath
-import yaml
 from jmespath.exceptions import JMESPathError
 
-from connectors.intake import Delivery, Taken, canonical_json
+from connectors.intake import Delivery, Skipped, Taken, canonical_json
+from connectors.reading import casts, parts
+from connectors.reading.bounds import Beyond, check
+from connectors.reading.casts import MAX_ITEMS, Notes, Rule
+from connectors.reading.document import BadMapping, parse
+from connectors.reading.fields import is_list
+from connectors.reading.functions import Path as JmesPath
+from connectors.reading.functions import compiled
+from connectors.reading.paths import Reads, reads, unread
+from connectors.reading.text import is_empty, text_of, written
 from connectors.sources import canonical
 from schemas.events import RawReportBody, Verification
 
-_NEEDED = frozenset({"version", "when", "id", "fields", "consent"})
-_DEFAULTS = {"require": [], "narratives": {}, "min_mapped_share": 0.0, "unmapped": "seal"}
-_KEYS = _NEEDED | _DEFAULTS.keys() | {"mapping", "op", "attachments_policy", "examples"}
-_RULE_KEYS = frozenset({"path", "const", "as", "split", "map", "tz", "format"})
-_CONSENT_KEYS = frozenset({"path", "map", "scopes", "scopes_path", "scopes_map"})
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+__all__ = ["BadMapping", "Findings", "Mapped", "Unmappable", "load"]
 
-
-class BadMapping(ValueError):
-    """A mapping file that is wrong; the message names the file and the part."""
+_ERRORS = (JMESPathError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+_OPS = ("CREATE", "UPDATE", "WITHDRAW")
+_LONGEST_ID = 200  # characters; a longer id is hashed
+_MOST_UNMAPPED = 2000
 
 
 class Unmappable(Exception):
@@ -47,6 +49,25 @@ class Unmappable(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is worth knowing about how a record was read, for the operator's own view.
+
+    Attributes:
+        form_known: whether the form is of a version the mapping knows; None where mapping or record do not say.
+        ambiguous: fields with a date whose day and month could be the other way round.
+        left_out: fields with an answer that no list or map knows.
+        unread: names of answers that nobody reads.
+        share: share of the filled answers that are read, 0 to 1.
+    """
+
+    form_known: bool | None = None
+    ambiguous: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    unread: tuple[str, ...] = field(default=(), repr=False)
+    share: float = 1.0
+
+
 @dataclass(frozen=True)
 class Mapped:
     """A mapping, checked and ready."""
@@ -55,25 +76,38 @@ class Mapped:
     version: int
     document: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def connector(self) -> str:
+        """Return the system whose forms these are."""
+        return str(self.document.get("connector", "file"))
+
     def delivery(self, payload: Mapping[str, Any], source: str, verification: Verification) -> Taken:
         """Map one payload.
 
         Raises:
-            Unmappable: the payload is of another form, lacks what is required, or a value cannot be read.
+            Unmappable: the payload is of another form, lacks what is required, asks for a human, or a value cannot
+                be read.
         """
         try:
-            report = self.report(payload)
+            check(payload)
+            skipped = self._skipped(payload)
+            if skipped:
+                return skipped
+            report = self._report(payload, Notes())
             delivery = canonical.parse(report, source, verification)
+            raw = canonical_json(payload)
         except canonical.Malformed:
             raise Unmappable("value") from None
-        except (JMESPathError, ValueError, TypeError, KeyError, OverflowError, AttributeError):
+        except Beyond as why:
+            raise Unmappable(str(why)) from None
+        except _ERRORS:
             raise Unmappable("cast") from None
         return Delivery(
             source=source,
-            connector="file",
+            connector=self.connector,
             mapping_id=f"{self.name}/{self.version}",
             verification=verification,
-            payload=canonical_json(payload),
+            payload=raw,
             root_id=delivery.root_id,
             body=delivery.body,
             op=delivery.op,
@@ -82,50 +116,184 @@ class Mapped:
 
     def report(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Return a payload as a canonical report; raises ``Unmappable``, or what a cast raises."""
-        document = self.document
-        if not _search(document["when"], payload):
-            raise Unmappable("form")
-        if not all(_search(path, payload) for path in document["require"]):
-            raise Unmappable("required")
-        filled = [k for k, v in payload.items() if v not in (None, "", [], {})]
-        share = sum(k in self._reads for k in filled) / max(1, len(filled))
-        if share < document["min_mapped_share"]:
-            raise Unmappable("share")
-        root = _search(document["id"]["root"], payload)
-        if root is None:  # reports without an id must not become revisions of one another
-            raise Unmappable("required")
-        report: dict[str, Any] = {"id": str(root)}
-        if document.get("op"):
-            report["op"] = _search(document["op"], payload)
-        for name, rule in document["fields"].items():
-            value = _value(rule, payload)
-            if value is not None:
-                report[name] = value
-        told = ((k, _search(path, payload)) for k, path in document["narratives"].items())
-        report["narratives"] = [{"key": k, "text": str(text)} for k, text in told if text]
-        report |= self._consent(payload)
-        if document["unmapped"] == "seal":
-            report["unmapped"] = {k: str(payload[k]) for k in filled if k not in self._reads}
-        return report
+        self._skipped(payload)
+        return self._report(payload, Notes())
 
-    def _consent(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        rule = self.document["consent"]
-        answer = rule["map"].get(str(_search(rule["path"], payload)), "UNKNOWN")
-        scopes = list(rule.get("scopes") or [])
-        if rule.get("scopes_path"):
-            named = rule.get("scopes_map") or {}
-            scopes += [named.get(s, s) for s in _search(rule["scopes_path"], payload) or []]
-        return {"consent": answer, "consent_scopes": scopes if answer == "YES" else []}
+    def findings(self, payload: Mapping[str, Any]) -> Findings:
+        """Return what is worth knowing about how a payload is read; never raises."""
+        notes = Notes()
+        try:
+            check(payload)
+            self._fields(payload, {}, notes, leniently=True)
+            left, count = unread(payload, self.reads)
+            return Findings(
+                self._form_known(payload),
+                tuple(dict.fromkeys(notes.ambiguous)),
+                tuple(dict.fromkeys(notes.left_out)),
+                tuple(left)[:_MOST_UNMAPPED],
+                count / max(1, count + len(left)),
+            )
+        except (Beyond, *_ERRORS):
+            return Findings(share=0.0)
+
+    def identity(self, payload: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Return ``(root id, version)`` of a payload: the version is what changes when the source edits a report.
+
+        Raises:
+            Unmappable: it has no id.
+        """
+        try:
+            version = self._find("id.version", payload)
+            return self._root(payload), None if is_empty(version) else _id(version)
+        except _ERRORS:
+            raise Unmappable("cast") from None
 
     @cached_property
-    def _reads(self) -> frozenset[str]:
-        """Top-level names the mapping's paths mention: a key it reads is a mapped key."""
+    def reads(self) -> Reads:
+        """The places in a record that the mapping reads; ``when`` only looks whether the form is this one."""
+        return reads(path for name, path in self._written.items() if name != "when")
+
+    def _skipped(self, payload: Mapping[str, Any]) -> Skipped | None:
+        """Return why a record is no report; raises ``Unmappable`` where it is of another form, or for a human."""
+        if not self._true("when", payload):
+            raise Unmappable("form")
+        if self._true("fetch_if", payload):
+            return Skipped("FETCH", self._root(payload))
+        if self._true("ignore_if", payload):
+            return Skipped("IGNORE")
+        if self._true("hold_if", payload):
+            raise Unmappable("hold", "WITHDRAWAL_ASKED")
+        for reason in self.document.get("dead_letter_if") or {}:
+            if self._true(f"dead_letter_if.{reason}", payload):
+                raise Unmappable("dead_letter_if", reason)
+        return None
+
+    def _report(self, payload: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+        op = self._op(payload)
+        gone = op == "WITHDRAW"  # of a report that is no more only the id is sure to be left
+        left, count = unread(payload, self.reads)
+        if not gone:
+            if any(
+                is_empty(self._find(f"require.{n}", payload)) for n in range(len(self.document["require"]))
+            ):
+                raise Unmappable("required")
+            if count < self.document["min_mapped_share"] * (count + len(left)):
+                raise Unmappable("share")
+        report: dict[str, Any] = {"id": self._root(payload), "op": op}
+        self._fields(payload, report, notes, leniently=gone)
+        told = ((k, self._find(f"narratives.{k}", payload)) for k in self.document["narratives"])
+        report["narratives"] = [
+            {"key": k, "text": parts.told(text)} for k, text in told if not is_empty(text)
+        ]
+        attachments = self._attachments(payload)
+        if attachments:
+            report["attachments"] = attachments
+        report |= self._consent(payload)
+        if self.document["unmapped"] == "seal":
+            report["unmapped"] = {k: written(v) for k, v in list(left.items())[:_MOST_UNMAPPED]}
+        return report
+
+    def _fields(
+        self, payload: Mapping[str, Any], report: dict[str, Any], notes: Notes, *, leniently: bool
+    ) -> None:
+        """Read every field into the report; leniently, what cannot be read is left out."""
+        for rule in self._rules:
+            written = self.document["fields"][rule.name]
+            try:
+                value = self._value(rule, written, payload, report, notes)
+            except _ERRORS:
+                if not leniently and "default" not in written:
+                    raise
+                notes.left_out.append(rule.name)
+                value = None
+            if value is None:
+                value = written.get("default")
+            if value is not None:
+                report[rule.name] = [value] if is_list(rule.name) and not isinstance(value, list) else value
+        if "occurred_on" in report and "occurred_on" in notes.precision:
+            report.setdefault("occurred_precision", notes.precision["occurred_on"])
+
+    def _value(
+        self,
+        rule: Rule,
+        written: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        report: Mapping[str, Any],
+        notes: Notes,
+    ) -> Any:
+        if "const" in written:
+            return written["const"]
+        return casts.read(self._find(f"fields.{rule.name}", payload), rule, report, notes)
+
+    def _op(self, payload: Mapping[str, Any]) -> str:
+        op = self._find("op", payload)
+        if is_empty(op):
+            return "CREATE"
+        if op not in _OPS:
+            raise ValueError("no operation")
+        return str(op)
+
+    def _root(self, payload: Mapping[str, Any]) -> str:
+        root = self._find("id.root", payload)
+        if is_empty(root) or (isinstance(root, list) and all(is_empty(part) for part in root)):
+            raise Unmappable("required")  # reports without an id must not become revisions of one another
+        return _id(root)
+
+    def _consent(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        said, chosen = self._find("consent.path", payload), self._find("consent.scopes_path", payload)
+        answer, scopes = parts.consent(self.document["consent"], said, chosen)
+        return {"consent": answer, "consent_scopes": scopes}
+
+    def _attachments(self, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+        items = self._find("attachments.path", payload)
+        if is_empty(items):
+            return []
+        inside = {
+            k: self._paths[f"attachments.{k}"] for k in parts.ATTACHMENT if f"attachments.{k}" in self._paths
+        }
+        listed = items[:MAX_ITEMS] if isinstance(items, list) else [items]
+        return [parts.attachment({k: path.search(item) for k, path in inside.items()}) for item in listed]
+
+    def _form_known(self, payload: Mapping[str, Any]) -> bool | None:
+        rule = self.document.get("form_version")
+        version = self._find("form_version.path", payload) if rule else None
+        if not rule or is_empty(version):
+            return None
+        return text_of(version) in {text_of(known) for known in rule["known"]}
+
+    def _true(self, part: str, payload: Mapping[str, Any]) -> bool:
+        found = self._find(part, payload)
+        return found is not False and not is_empty(found)
+
+    def _find(self, part: str, payload: Any) -> Any:
+        path = self._paths.get(part)
+        return None if path is None else path.search(payload)
+
+    @cached_property
+    def _written(self) -> dict[str, str]:
+        """The paths of the document by their part; those inside an attachment are seen from the attachment."""
         document = self.document
-        paths = [*document["require"], document["id"]["root"], document.get("op") or ""]
-        paths += [rule["path"] for rule in document["fields"].values() if "path" in rule]
-        paths += [*document["narratives"].values()]
-        paths += [document["consent"]["path"], document["consent"].get("scopes_path") or ""]
-        return frozenset(name for path in paths for name in _IDENTIFIER.findall(path.split(".")[0]))
+        found = {name: document.get(name) for name in ("when", "op", "fetch_if", "ignore_if", "hold_if")}
+        found |= {f"require.{n}": path for n, path in enumerate(document["require"])}
+        for part in ("id", "consent", "attachments", "form_version"):
+            inner = document.get(part) or {}
+            found |= {f"{part}.{k}": inner.get(k) for k in ("root", "version", "path", "scopes_path")}
+        found |= {f"dead_letter_if.{k}": path for k, path in (document.get("dead_letter_if") or {}).items()}
+        found |= {f"fields.{k}": rule.get("path") for k, rule in document["fields"].items()}
+        found |= {f"narratives.{k}": path for k, path in document["narratives"].items()}
+        return {part: path for part, path in found.items() if path}
+
+    @cached_property
+    def _paths(self) -> dict[str, JmesPath]:
+        inside = {f"attachments.{k}": p for k, p in (self.document.get("attachments") or {}).items() if p}
+        return {part: compiled(path) for part, path in (self._written | inside).items()}
+
+    @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        rules = (casts.rule(name, written) for name, written in self.document["fields"].items())
+        return tuple(
+            sorted(rules, key=lambda rule: rule.cast == "age_of_year")
+        )  # needs the time of the report
 
 
 def load(name: str, home: Path | None = None) -> Mapped:
@@ -137,94 +305,69 @@ def load(name: str, home: Path | None = None) -> Mapped:
     for folder in ([home / "mappings"] if home else []) + [files("connectors.mappings")]:
         path = folder / f"{name}.yaml"
         if path.is_file():
-            return _check(name, yaml.safe_load(path.read_text(encoding="utf-8")))
+            return _check(name, path.read_bytes())
     raise BadMapping(f"there is no mapping {name!r}")
 
 
-def _check(name: str, document: Any) -> Mapped:
-    if not isinstance(document, dict) or document.get("mapping") != name:
-        raise BadMapping(f"{name}.yaml: `mapping` must be the file's name")
-    missing = _NEEDED - set(document)
-    if missing:
-        raise BadMapping(f"{name}.yaml: missing: {', '.join(sorted(missing))}")
-    _refuse(name, "top level", document, _KEYS)
-    _refuse(name, "consent", document["consent"], _CONSENT_KEYS)
-    _refuse(name, "fields", document["fields"], set(RawReportBody.__dataclass_fields__))
-    for key, rule in document["fields"].items():
-        _refuse(name, f"fields.{key}", rule, _RULE_KEYS)
-        if rule.get("as", "text") not in _CASTS:
-            raise BadMapping(f"{name}.yaml: fields.{key}: `as` is one of {', '.join(sorted(_CASTS))}")
-    for key, default in (
-        ("require", []),
-        ("narratives", {}),
-        ("min_mapped_share", 0.0),
-        ("unmapped", "seal"),
-    ):
-        document.setdefault(key, default)
-    mapped = Mapped(name, int(document["version"]), document)
-    for number, example in enumerate(document.get("examples", []), 1):
-        _try_example(mapped, number, example)
+def _check(name: str, raw: bytes) -> Mapped:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadMapping(f"{name}.yaml: should be text in UTF-8") from None
+    document, where = parse(name, text)
+    mapped = Mapped(name, document["version"], document)
+    for rule_name, rule in document["fields"].items():
+        if "const" in rule or rule.get("default") is not None:
+            _try_constant(where(("fields", rule_name)), rule_name, rule.get("const", rule.get("default")))
+    for number, example in enumerate(document.get("examples") or [], 1):
+        _try_example(mapped, f"{where(('examples', number - 1))}: example {number}", example)
     return mapped
 
 
-def _try_example(mapped: Mapped, number: int, example: Mapping[str, Any]) -> None:
+def _try_constant(where: str, field_name: str, value: Any) -> None:
+    report = {
+        "id": "x",
+        field_name: [value] if is_list(field_name) and not isinstance(value, list) else value,
+    }
+    try:
+        canonical.parse(report, "example", "FILE_MANUAL")
+    except canonical.Malformed as why:
+        raise BadMapping(f"{where}: fields.{field_name}: {why.problems[0].should}") from None
+
+
+def _try_example(mapped: Mapped, where: str, example: Mapping[str, Any]) -> None:
+    expect = dict(example["expect"])
     try:
         taken = mapped.delivery(example["payload"], "example", "FILE_MANUAL")
     except Unmappable as why:
-        raise BadMapping(f"{mapped.name}.yaml: example {number} is refused: {why}") from None
+        if expect == {"reason": why.reason}:
+            return
+        raise BadMapping(f"{where} is refused: {why}") from None
     body = taken.body if isinstance(taken, Delivery) else None
-    for key, expected in example["expect"].items():
-        got = getattr(body, key)
-        if (list(got) if isinstance(got, tuple) else got) != expected:
-            raise BadMapping(f"{mapped.name}.yaml: example {number}: {key} comes out otherwise")
+    op = taken.op if isinstance(taken, Delivery) else taken.why
+    for key, expected in expect.items():
+        if body is None and key != "op":
+            raise BadMapping(f"{where}: op comes out otherwise: {op}")
+        if key not in ("op", "root_id") and key not in RawReportBody.__dataclass_fields__:
+            raise BadMapping(f"{where}: expect: {key} is no field of a report")
+        got = op if key == "op" else taken.root_id if key == "root_id" else getattr(body, key)
+        if not _equal(got, expected):
+            raise BadMapping(f"{where}: {key} comes out otherwise")
 
 
-def _refuse(name: str, part: str, given: Mapping[str, Any], known: Any) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise BadMapping(f"{name}.yaml: {part}: unknown names: {', '.join(unknown)}")
+def _equal(got: Any, expected: Any) -> bool:
+    if isinstance(got, tuple):
+        got = list(got)
+    if isinstance(got, datetime) and isinstance(expected, str):
+        expected = datetime.fromisoformat(expected)
+    elif isinstance(got, date) and isinstance(expected, str):
+        expected = date.fromisoformat(expected)
+    return bool(got == expected)
 
 
-def _search(path: str, payload: Mapping[str, Any]) -> Any:
-    return jmespath.search(path, payload)
-
-
-def _value(rule: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:
-    if "const" in rule:
-        return rule["const"]
-    raw = _search(rule["path"], payload)
-    return None if raw in (None, "") else _CASTS[rule.get("as", "text")](raw, rule)
-
-
-def _datetime(raw: Any, rule: Mapping[str, Any]) -> str:
-    text = str(raw)
-    when = datetime.strptime(text, rule["format"]) if "format" in rule else datetime.fromisoformat(text)  # noqa: DTZ007
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=ZoneInfo(rule["tz"]))
-    return when.isoformat()
-
-
-def _date(raw: Any, rule: Mapping[str, Any]) -> str:
-    if "format" in rule:
-        return datetime.strptime(str(raw), rule["format"]).date().isoformat()  # noqa: DTZ007
-    return date.fromisoformat(str(raw)[:10]).isoformat()
-
-
-def _list(raw: Any, rule: Mapping[str, Any]) -> list[str]:
-    items = raw if isinstance(raw, list) else str(raw).split(rule.get("split", ";"))
-    stripped = [str(item).strip() for item in items]
-    named = rule.get("map")
-    mapped = [named.get(item, "OTHER") for item in stripped] if named else stripped
-    return [item for item, text in zip(mapped, stripped, strict=True) if text]
-
-
-_CASTS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
-    "text": lambda raw, rule: rule["map"].get(str(raw)) if "map" in rule else str(raw),
-    "code": lambda raw, rule: rule["map"].get(str(raw)) if "map" in rule else str(raw),
-    "int": lambda raw, rule: int(str(raw)),
-    "float": lambda raw, rule: float(str(raw)),
-    "bool": lambda raw, rule: {"yes": True, "true": True, "1": True}.get(str(raw).lower(), False),
-    "date": _date,
-    "datetime": _datetime,
-    "list": _list,
-}
+def _id(value: Any) -> str:
+    """Return an id as text; what is longer than ids are, a list or an object is named by its SHA-256."""
+    if isinstance(value, (list, dict)):
+        return hashlib.sha256(canonical_json(value)).hexdigest()
+    text = text_of(value).strip()
+    return text if len(text) <= _LONGEST_ID else hashlib.sha256(text.encode()).hexdigest()

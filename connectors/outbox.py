@@ -6,7 +6,7 @@ broker forgets (``hold``), when the node has found it again in ClickHouse.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -16,9 +16,7 @@ from connectors.promises import Promises
 from connectors.sqlite import NotNow, open_database
 from connectors.tally import Notes
 
-_DDL = (
-    tally.DDL
-    + """
+_DDL = """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,
   report_uid BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (source, native, payload)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivery_report ON delivery (report_uid);
@@ -30,6 +28,7 @@ CREATE TABLE IF NOT EXISTS report_key (report_uid BLOB, key_ref BLOB,
   PRIMARY KEY (report_uid, key_ref)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT NULL,
   PRIMARY KEY (source, native)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (source TEXT, native BLOB, PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
@@ -38,7 +37,6 @@ CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox
 CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox
   BEGIN UPDATE held SET bytes = bytes - length(OLD.value); END;
 """
-)
 _PARKED = 2  # in `sent`: neither to be sent yet nor to be settled
 
 
@@ -101,7 +99,7 @@ class Outbox:
 
         ``patience`` is how long another process may hold the file, seconds.
         """
-        self._db = open_database(path, _DDL, patience)
+        self._db = open_database(path, tally.DDL + _DDL, patience)
         self.promises = Promises(self._db)
         self._pruned = 0
         self._folder, self._limits, self._clock = path.parent, limits, clock
@@ -197,6 +195,21 @@ class Outbox:
         )
         return row[0] if row else ""  # first told before there were epochs
 
+    def history(self, key: Key, revision: int, *, told_as: bool) -> bool:
+        """Tell whether a report is history: what it was when it was first told, it stays.
+
+        For ``pack``, so that it is kept in the same transaction.
+        """
+        if revision == 0 and told_as:
+            self._db.execute("INSERT OR IGNORE INTO history VALUES (?, ?)", (key.source, key.native))
+        sql = "SELECT 1 FROM history WHERE source = ? AND native = ?"
+        return self._db.one(sql, key.source, key.native) is not None
+
+    def known(self, source: str, natives: Iterable[bytes]) -> set[bytes]:
+        """Return which of these keyed hashes of root ids have been delivered."""
+        sql = "SELECT 1 FROM delivery WHERE source = ? AND native = ? LIMIT 1"
+        return {native for native in natives if self._db.one(sql, source, native)}
+
     def _look_for_room(self) -> None:
         if self.backlog_bytes() >= self._limits.max_bytes:
             raise Full("outbox")
@@ -249,6 +262,13 @@ class Outbox:
         """Mark every held row unsent: the broker that acknowledged it is gone with its memory."""
         with self._db.write():
             self._db.execute("UPDATE outbox SET sent = 0 WHERE sent = 1")
+
+    def oldest(self, most: int) -> Iterator[Parcel]:
+        """Yield the oldest messages that are still here, at most ``most``."""
+        after = 0
+        while most > 0 and (rows := self._rows("seq > ?", after, min(500, most))):
+            yield from (row.parcel for row in rows)
+            after, most = rows[-1].seq, most - len(rows)
 
     def backlog(self) -> int:
         """Return how many rows are still here."""

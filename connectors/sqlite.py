@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-
 _PASSING = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_BUSY,
@@ -65,7 +64,9 @@ def open_database(path: Path, ddl: str, patience: float = 60) -> Database:
         patience: seconds to wait for another writer.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = sqlite3.connect(path, timeout=patience, isolation_level=None, factory=Database, check_same_thread=False)
+    db = sqlite3.connect(
+        path, timeout=patience, isolation_level=None, factory=Database, check_same_thread=False
+    )
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.executescript(ddl)

@@ -1,41 +1,67 @@
-"""Submit a file: its rows through a mapping into the outbox, in durable batches."""
+"""Submit a file: its reports through a mapping into the outbox, in durable batches.
 
+What kind of file it is, its content says as well as its name: a register saved as ``.txt`` is a table, a mail is a mail.
+"""
+
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any, Protocol, cast
+from typing import Any, Literal
 
-from connectors import sources
+from pydantic_core import from_json
+
 from connectors.intake import Accepted, Delivery, Taken
 from connectors.mapping import Mapped
-from connectors.sources import Source
-from connectors.taking import dead, take_record
+from connectors.sources import Source, email, json_lines, table
+from connectors.systems import Delivered, Unreadable, systems
+from connectors.table_options import options_of
+from connectors.taking import dead, take, take_record
+
+Kind = Literal["table", "lines", "json", "mail", "mails", "whole"]
+KNOWN = (".csv", ".eml", ".json", ".jsonl", ".mbox", ".tsv", ".txt", ".xlsx", ".xml")
+LARGEST = 64 << 20  # bytes of a file that is read whole
 
 _BATCH = 200
+_OURS = frozenset({"http", "file", "table", "email"})  # all others have files of their own shape
+_HEADER = re.compile(rb"([!-9;-~]{1,70}):[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*")
+_OF_MAIL = frozenset(
+    b"from date received return-path message-id mime-version delivered-to subject to sender reply-to".split()
+)
+_WORDS: Mapping[str, str] = {
+    "encoding": "its encoding is not known here",
+    "syntax": "it is damaged, or not what its name says",
+    "shape": "it is not of a kind that can be read",
+    "depth": "it nests too deep",
+    "size": "it is larger, or unpacks to more, than is safe to read",
+    "macros": "it has macros: save it as .xlsx, without them",
+    "encrypted": "it is encrypted: save it without a password",
+    "a path": "names in it lead out of it",
+    "not a workbook": "it is no .xlsx workbook",
+    "too large": "it is larger, or unpacks to more, than is safe to read",
+    "entities": "it defines XML entities, which no workbook needs",
+}
 
 
-class Reader(Protocol):
-    """What a file format is: a suffix, and a way to read rows."""
+class UnreadableFile(ValueError):
+    """A file that cannot be read. The message says why, never what is in it.
 
-    SUFFIX: str
+    Attributes:
+        reason: ``encoding``, ``syntax``, ``shape``, ``depth`` or ``size``.
+    """
 
-    def rows(self, path: Path) -> Iterator[dict[str, Any] | bytes]:
-        """Yield each row, or the bytes of what is no row."""
-
-
-def readers() -> dict[str, Reader]:
-    """Return every file format in ``connectors/sources`` by suffix."""
-    modules = (import_module(f"connectors.sources.{m.name}") for m in iter_modules(sources.__path__))
-    return {m.SUFFIX: cast(Reader, m) for m in modules if hasattr(m, "SUFFIX")}
+    def __init__(self, reason: str, why: str | None = None) -> None:
+        """Hold the reason; ``why`` is more exact, if there is more to say."""
+        super().__init__(f"this file cannot be read: {_WORDS[why or reason]}")
+        self.reason = reason
 
 
 def submit(
     path: Path, source: Source, mapping: Mapped | None, accept: Callable[[Sequence[Delivery]], list[Accepted]]
 ) -> Iterator[Counter[str]]:
-    """Accept a file row by row; yields after each batch how many rows went which way.
+    """Accept a file report by report; yields after each batch how many went which way.
 
     Args:
         path: the file.
@@ -48,13 +74,11 @@ def submit(
 
     Raises:
         ValueError: there is no reader for the file's suffix.
+        UnreadableFile: the file as a whole is not what it should be. What was accepted before stays so.
     """
-    known = readers()
-    if path.suffix not in known:
-        raise ValueError(f"cannot read {path.suffix or 'this file'}; known: {', '.join(sorted(known))}")
-    rows = known[path.suffix].rows(path)
-    while batch := [_taken(row, source, mapping) for row in islice(rows, _BATCH)]:
-        deliveries = [taken for taken in batch if isinstance(taken, Delivery)]
+    taken = read(path, source, mapping)
+    while batch := list(islice(taken, _BATCH)):
+        deliveries = [t for t in batch if isinstance(t, Delivery)]
         tally: Counter[str] = Counter(ignored=len(batch) - len(deliveries))
         for delivery, answer in zip(deliveries, accept(deliveries), strict=True):
             new = "accepted" if delivery.body else "dead_letter"
@@ -62,7 +86,130 @@ def submit(
         yield tally
 
 
-def _taken(row: dict[str, Any] | bytes, source: Source, mapping: Mapped | None) -> Taken:
-    if isinstance(row, bytes):
-        return dead(source, mapping, "FILE_MANUAL", row, "UNREADABLE")
-    return take_record(source, mapping, row, "FILE_MANUAL")
+def read(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    """Yield what becomes of each record of a file, and accept none of it.
+
+    Raises:
+        ValueError: there is no reader for the file's suffix.
+        UnreadableFile: the file as a whole is not what it should be.
+    """
+    try:
+        yield from _READERS[kind_of(path, source.connector)](path, source, mapping)
+    except Unreadable as refusal:
+        raise UnreadableFile(str(refusal), getattr(refusal, "why", None)) from None
+
+
+def kind_of(path: Path, connector: str) -> Kind:
+    """Tell how a file is read, by its name and its first bytes.
+
+    Args:
+        path: the file.
+        connector: the system of its source.
+
+    Raises:
+        ValueError: nobody reads files of this name.
+    """
+    suffix = path.suffix.lower()
+    foreign = connector not in _OURS and connector in systems()
+    if suffix not in KNOWN or (suffix == ".xml" and not foreign):
+        raise ValueError(f"cannot read {suffix or 'this file'}; known: {', '.join(KNOWN)}")
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if head.startswith((b"PK", b"\xd0\xcf\x11\xe0")) or suffix in (".csv", ".tsv", ".xlsx"):
+        return "table"
+    if suffix == ".mbox" or (suffix in (".eml", ".txt") and head.startswith(b"From ")):
+        return "mails"
+    if suffix == ".eml" or (suffix == ".txt" and not foreign and _is_mail(head)):
+        return "mail"
+    if suffix == ".jsonl":
+        return "lines"
+    if suffix == ".json" or head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        return "lines" if _is_lines(head) else "json"
+    return "whole" if foreign else "table"
+
+
+def _is_mail(head: bytes) -> bool:
+    first = _HEADER.match(head)
+    second = _HEADER.match(head, first.end()) if first else None
+    return bool(first and second and {first[1].lower(), second[1].lower()} & _OF_MAIL)
+
+
+def _is_lines(head: bytes) -> bool:
+    first, _, rest = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    try:
+        return isinstance(from_json(first), dict) and rest.lstrip()[:1] == b"{"
+    except ValueError:
+        return False
+
+
+def _table(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    with path.open("rb") as file:
+        for row in table.rows(file, options_of(mapping)):
+            if isinstance(row, bytes):
+                yield dead(source, mapping, "FILE_MANUAL", row, "UNREADABLE")
+            else:
+                yield take_record(source, mapping, row, "FILE_MANUAL")
+
+
+def _lines(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    foreign = source.connector not in _OURS and source.connector in systems()
+    for row in json_lines.rows(path):
+        if isinstance(row, bytes):
+            yield dead(source, mapping, "FILE_MANUAL", row, "UNREADABLE")
+        elif foreign:
+            body = json_lines.as_bytes(row)
+            yield from take(source, mapping, Delivered(body, "application/json"), "FILE_MANUAL")
+        else:
+            yield take_record(source, mapping, row, "FILE_MANUAL")
+
+
+def _json(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    body = _whole(path)
+    if source.connector not in _OURS:
+        yield from take(source, mapping, Delivered(body, "application/json"), "FILE_MANUAL")
+        return
+    try:
+        value: Any = from_json(body.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
+    except ValueError:
+        raise Unreadable("syntax") from None
+    for record in value if isinstance(value, list) else [value]:
+        if isinstance(record, dict):
+            yield take_record(source, mapping, record, "FILE_MANUAL")
+        else:
+            yield dead(source, mapping, "FILE_MANUAL", json_lines.as_bytes(record), "UNREADABLE")
+
+
+def _mail(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    yield from _letter(_whole(path), source, mapping)
+
+
+def _mails(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    with path.open("rb") as file:
+        for raw in email.messages(file):
+            yield from _letter(raw, source, mapping)
+
+
+def _letter(raw: bytes, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    yield from take(replace(source, connector="email"), mapping, email.delivered(raw, source), "FILE_MANUAL")
+
+
+def _other(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    kinds = {".xml": "application/xml", ".txt": "application/x-www-form-urlencoded"}
+    body = _whole(path)
+    yield from take(source, mapping, Delivered(body, kinds.get(path.suffix.lower(), "")), "FILE_MANUAL")
+
+
+def _whole(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST:
+        raise Unreadable("size")
+    return path.read_bytes()
+
+
+_READERS: Mapping[Kind, Callable[[Path, Source, Mapped | None], Iterator[Taken]]] = {
+    "table": _table,
+    "lines": _lines,
+    "json": _json,
+    "mail": _mail,
+    "mails": _mails,
+    "whole": _other,
+}

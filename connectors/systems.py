@@ -98,6 +98,8 @@ class System:
         name: as in ``connector`` of mappings and source files; the file's name.
         records: the records of a delivery, a page of a pull or a file: any shape in which the system gives them.
         schemes: how its deliveries can be verified; empty where it never calls.
+        header: the header of its static secret, where the operator names none.
+        form: JMESPath of the id of the form a record is of.
         answers: what its deliveries are answered.
         pull: how it is asked; None where it cannot be.
     """
@@ -107,6 +109,8 @@ class System:
     schemes: tuple[Scheme, ...] = ()
     answers: Answers = Answers()
     pull: Pull | None = None
+    header: str = "authorization"
+    form: str = ""
 
 
 @cache

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from connectors.access import Fate
 from connectors.mapping import Mapped
+from schemas.codec import to_avro
 from schemas.events import DeadLetter, RawReportBody, SealedReport
 
 # A name in a payload that a stranger wrote can be words, or a telephone number. It is shown only if it looks like
@@ -19,6 +20,7 @@ from schemas.events import DeadLetter, RawReportBody, SealedReport
 _FIELD_NAME = re.compile(r"(?!.*[0-9]{6})[A-Za-z_@#$][A-Za-z0-9_@#$./:-]{0,79}")
 _IN_PATH = re.compile(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_][A-Za-z0-9_]*)')
 _LITERAL = re.compile(r"`[^`]*`|'[^']*'")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _STRICTEST = ("direct", "free_text", "sensitive", "workplace", "quasi", "operational")
 
 
@@ -138,3 +140,14 @@ def _paths(part: Any) -> list[str]:
         inside = [p for p in named if p] or ([] if "const" in part else list(part.values()))
         return [path for item in inside for path in _paths(item)]
     return [path for item in part for path in _paths(item)] if isinstance(part, list) else []
+
+
+def readable(words: bytes | RawReportBody) -> str:
+    """Return words for a terminal: as text, without anything that would move its cursor or write to its title."""
+    if isinstance(words, RawReportBody):
+        text = json.dumps(to_avro(words), ensure_ascii=False, indent=2, default=str)
+    elif (record := record_of(words)) is not None:
+        text = json.dumps(record, ensure_ascii=False, indent=2)
+    else:
+        text = words.decode(errors="replace")
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

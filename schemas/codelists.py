@@ -64,6 +64,50 @@ def issue_severity() -> dict[str, str]:
     return {row["code"]: row["severity"] for row in _issue_rows()}
 
 
+@cache
+def controls() -> dict[str, tuple[str, ...]]:
+    """Return ``{HTCDS method of control: the indicators of forced labour it points to}``; some point to none."""
+    lines = (_CODES / "crosswalk_htcds_control_to_ilo.csv").read_text(encoding="utf-8").splitlines()
+    found: dict[str, tuple[str, ...]] = {}
+    for row in csv.DictReader(lines):
+        code = row["ilo_code"]
+        found[row["htcds_vic_MethodsOfControl"]] = found.get(row["htcds_vic_MethodsOfControl"], ()) + (
+            (code,) if code else ()
+        )
+    return found
+
+
+@cache
+def severity_scores() -> dict[str, str]:
+    """Return ``{score of a GlobaLeaks report: severity}``."""
+    document = json.loads((_CODES / "severity.json").read_text(encoding="utf-8"))
+    return dict(document["crosswalk"]["globaleaks.score"])
+
+
+@cache
+def aliases(name: str) -> tuple[tuple[str, str], ...]:
+    """Return the usual words for the codes of a list, as ``(alias, code)``: see ``aliases.csv`` for the lists."""
+    return tuple((row["alias"], row["code"]) for row in _rows("aliases") if row["list"] == name)
+
+
+@cache
+def province_aliases() -> tuple[tuple[str, str, bool], ...]:
+    """Return other names of provinces as ``(alias, code, whether it names the province inside a text, too)``."""
+    return tuple((r["alias"], r["code"], r["in_text"] != "no") for r in _rows("province_aliases"))
+
+
+@cache
+def province_types() -> dict[str, tuple[str, str]]:
+    """Return ``{ISO 3166-2 code: (type, code of what it is part of or "")}``."""
+    return {row["code"]: (row["type"], row["parent_code"]) for row in _rows("iso3166_2_selected")}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    """Return the rows of a list; lines that begin with ``#`` say where it is from."""
+    lines = (_CODES / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
 def _issue_rows() -> Iterator[dict[str, str]]:
     return csv.DictReader((_CODES / "issue_codes.csv").read_text(encoding="utf-8").splitlines())
 

@@ -25,14 +25,21 @@ import faust
 import uvicorn
 
 from connectors import sources
+from connectors.buried import StoredLetters
 from connectors.clickhouse import ClickHouse, migrate
 from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
+from connectors.manners import Sleep
+from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox
 from connectors.promises import ReceiptIndex
+from connectors.pull import Runner
+from connectors.pulled import Parts as PullParts
+from connectors.puller import Puller
+from connectors.pulls import Pulls
 from connectors.seal import Unsealable, seal, unseal
 from connectors.secrets import (
     adopt_unit_key,
@@ -54,10 +61,11 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport
+from streams import faust_transport, operating
 from streams.agents import Parts, attach
 from streams.arrived import arrived
 from streams.at_source import AtSource
+from streams.expiry import Expiry
 from streams.fresh import Fresh
 from streams.journal import Journal
 from streams.landed import landed
@@ -192,6 +200,21 @@ class Node:
         asked = lambda name: sources.find(self.home, name).deidentify == "source"  # noqa: E731
         at_source = AtSource(self.codec, asked, self.deidentifier, lambda: self.read_all)
         return Door(self.outbox(), self.keys(), self.tokens, self.codec, self.now, at_source)
+
+    def pull_runner(self, sleep: Sleep, wake: Callable[[], None] = lambda: None) -> Runner:
+        """Put what pulls sources together; one for each thread. ``wake`` is told that something came in."""
+        door, outbox = self.door(), self.outbox()
+
+        def accept(deliveries: Sequence[Delivery]) -> list[Accepted]:
+            accepted = door.accept(deliveries)
+            wake()
+            return accepted
+
+        def mapping(source: sources.Source) -> Mapped | None:
+            return None if source.mapping == "canonical" else load(source.mapping, self.home)
+
+        pulls = Pulls(self.home, self.tokens)
+        return Runner(PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep))
 
     @cached_property
     def register(self) -> Fresh[Register]:
@@ -378,6 +401,8 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
                 warn_hours=node.settings.outbox_warn_hours,
             )
             run.forwarder = _start(forwarder, front)
+            pull = partial(node.pull_runner, wake=forwarder.wake.set)
+            _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
             _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
@@ -387,12 +412,13 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
             await app.start()
             run.stream = app
             run.release_clock = _start(ReleaseClock(node.releaser, node.now), behind)
+            _start(Expiry(lambda: operating.dead_letters(node, StoredLetters(node.db))), behind)
         if settler:
             _start(settler, behind)
         yield run
 
 
-Thread = TypeVar("Thread", Forwarder, ReceiptIndex, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -407,6 +433,7 @@ def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
 
 def _remember(node: Node) -> None:
     """Give again, byte for byte, what an empty broker must have, or ClickHouse has lost."""
+    node.outbox().unpark()
     if node.broker_forgets:
         node.outbox().resend_all()
     with contextlib.suppress(ReleaseRefused):  # the release clock says so, and the door stays open
@@ -424,9 +451,12 @@ async def _web(run: Running) -> AsyncIterator[None]:
         if not doors:
             doors.append(node.door())
         accepted = doors[0].accept(deliveries)
+        wake()
+        return accepted
+
+    def wake() -> None:
         if run.forwarder:
             run.forwarder.wake.set()
-        return accepted
 
     beats = node.heartbeats()
     commit = GroupCommit(accept)
@@ -461,7 +491,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        [*routes(hooks), *receipts.routes(asking)],
+        [*routes(hooks), *receipts.routes(asking), *operating.routes(node, wake)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -480,14 +510,23 @@ async def _web(run: Running) -> AsyncIterator[None]:
     task = asyncio.create_task(server.serve([listener]))
     host, port = listener.getsockname()[:2]
     run.url = f"http://{host}:{port}"
+    told = operating.address_file(node)
+    told.parent.mkdir(parents=True, exist_ok=True)
+    told.write_text(f"http://{_reachable(host)}:{port}\n", encoding="ascii")
     try:
         yield
     finally:
+        told.unlink(missing_ok=True)
         run.stopping = True
         server.should_exit = True
         await task
         listener.close()
         await asyncio.to_thread(refusals.flush)
+
+
+def _reachable(host: str) -> str:
+    """Return the address at which this host reaches what listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
 def stop_signal() -> asyncio.Event:

@@ -36,6 +36,7 @@ from streams.app import Node, running, stop_signal, until_stopped
 from streams.commands.audit import audit
 from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter
+from streams.commands.health import source_health
 from streams.commands.privacy import privacy
 from streams.commands.release import release
 from streams.commands.source import source
@@ -228,6 +229,7 @@ def submit(file: Path, source: str, as_json: bool) -> None:
 
 
 main.add_command(source)
+source.add_command(source_health)
 
 
 main.add_command(deadletter)

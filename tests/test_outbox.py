@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from connectors.outbox import Key, Outbox, Parcel
+from connectors.outbox import Full, Key, Limits, Outbox, Parcel
+from connectors.sqlite import NotNow, open_database
 
 
 def a_key(native: str = "1", payload: str = "a", source: str = "hotline") -> Key:
@@ -162,3 +163,81 @@ def test_doors_that_accept_at_once_lose_nothing_and_double_nothing(
     assert all([event for event, _ in a] == [event for event, _ in answers[0]] for a in answers)
     assert sum(not repeat for a in answers for _, repeat in a) == 50
     assert Outbox(path).backlog() == 50
+
+
+def test_what_waits_is_measured_as_it_comes_and_goes(outbox: Outbox, tmp_path: Path) -> None:
+    accept(outbox, a_key("1"), a_key("2"), a_key("2"))
+    assert outbox.backlog_bytes() == 6
+    outbox.acknowledge([1], hold=True)
+    assert outbox.backlog_bytes() == 6
+    outbox.settle([1])
+    assert outbox.backlog_bytes() == Outbox(tmp_path / "outbox.db").backlog_bytes() == 3
+
+
+def test_a_message_waits_from_the_hour_it_came_until_kafka_has_it(tmp_path: Path) -> None:
+    hour = [1000.9]
+    outbox = Outbox(tmp_path / "outbox.db", clock=lambda: hour[0] * 3600)
+    assert outbox.waiting_hours() == 0
+    accept(outbox, a_key("1"))
+    hour[0] += 5
+    accept(outbox, a_key("2"))
+    assert outbox.waiting_hours() == 5
+    outbox.acknowledge([1], hold=True)
+    assert outbox.waiting_hours() == 0
+
+
+def test_a_full_outbox_takes_nothing_new_until_something_leaves(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", Limits(max_bytes=6))
+    first, _ = accept(outbox, a_key("1"), a_key("2"))
+    with pytest.raises(Full):
+        accept(outbox, a_key("3"))
+    assert accept(outbox, a_key("1")) == [(first[0], True)]  # a promise that was given is given again
+    outbox.put(Parcel(uuid4(), "consent", b"k", b"v"))  # a worker who withdraws is never told to come again
+    outbox.acknowledge([1], hold=False)
+    assert [repeat for _, repeat in accept(outbox, a_key("3"))] == [False]
+
+
+def test_a_disk_with_too_little_room_takes_nothing_new(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", Limits(min_free_bytes=1 << 60))
+    with pytest.raises(Full):
+        accept(outbox, a_key())
+    assert outbox.backlog() == 0
+
+
+def test_a_disk_that_is_full_refuses_whole_and_takes_again_when_there_is_room(outbox: Outbox) -> None:
+    (pages,) = outbox._db.one("PRAGMA page_count") or (0,)
+    outbox._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+
+    def large(index: int, revision: int) -> tuple[UUID, UUID, Parcel]:
+        return UUID(int=5), uuid4(), Parcel(uuid4(), "topic", b"key", bytes(9_000), "count")
+
+    with pytest.raises(NotNow):
+        outbox.accept([a_key("1"), a_key("2"), a_key("3")], large)
+    assert (outbox.backlog(), outbox.backlog_bytes(), outbox.tally()) == (0, 0, {})
+    outbox._db.execute(f"PRAGMA max_page_count = {pages + 100}")
+    assert len(outbox.accept([a_key("1"), a_key("2"), a_key("3")], large)) == 3
+    assert outbox.backlog_bytes() == 27_000
+
+
+def test_a_file_somebody_else_holds_refuses_and_can_be_used_afterwards(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", patience=0.05)
+    with open_database(tmp_path / "outbox.db", "").write(), pytest.raises(NotNow):
+        accept(outbox, a_key())
+    assert len(accept(outbox, a_key())) == 1
+
+
+def test_an_outbox_of_before_there_were_limits_is_measured_when_it_is_opened(tmp_path: Path) -> None:
+    old = open_database(
+        tmp_path / "outbox.db",
+        "CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id BLOB NOT NULL, topic TEXT NOT NULL,"
+        " key BLOB NOT NULL, value BLOB NOT NULL, marks TEXT NOT NULL, sent INTEGER NOT NULL DEFAULT 0)",
+    )
+    old.execute(
+        "INSERT INTO outbox (event_id, topic, key, value, marks) VALUES (?, 't', x'00', x'0102', '')",
+        (uuid4().bytes,),
+    )
+    old.close()
+    outbox = Outbox(tmp_path / "outbox.db")
+    assert (outbox.backlog_bytes(), outbox.waiting_hours()) == (2, 0)
+    accept(outbox, a_key())
+    assert outbox.backlog_bytes() == 5

@@ -463,7 +463,7 @@ def served(front: Callable[[], str], *, events: bytes = b"") -> Iterator[str]:
 
 def opened(url: str, profile: Path) -> str:
     if BROWSER is None:
-        if os.environ.get("CHORUS_REQUIRE_ALL_TESTS") == "1":
+        if os.environ.get("REQUIRE_ALL_TESTS") == "1":
             pytest.fail("no chromium, chromium-browser or google-chrome on PATH")
         pytest.skip("no chromium, chromium-browser or google-chrome on PATH")
     command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", url]

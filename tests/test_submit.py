@@ -14,7 +14,7 @@ from connectors.mapping import Mapped, load
 from connectors.outbox import Outbox
 from connectors.seal import unseal
 from connectors.sources import Source
-from connectors.submit import readers, submit
+from connectors.submit import KNOWN, UnreadableFile, kind_of, submit
 from schemas import topics
 from schemas.codec import Codec
 from schemas.events import DeadLetter, RawReportBody, SealedReport
@@ -131,10 +131,68 @@ def test_rows_in_the_order_of_other_columns_are_repeats(door: Door, tmp_path: Pa
 
 
 def test_a_file_of_another_kind_is_refused_by_its_name_only(door: Door, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"cannot read \.xls; known: \.csv, \.jsonl"):
+    with pytest.raises(ValueError, match=r"cannot read \.xls; known: \.csv, .*\.jsonl") as refused:
         sent_in(door, a_file(tmp_path, "book.xls", "CANARY"))
+    assert "CANARY" not in str(refused.value)
 
 
-def test_every_reader_has_a_suffix_of_its_own() -> None:
-    assert set(readers()) >= {".csv", ".jsonl"}
-    assert all(suffix == reader.SUFFIX for suffix, reader in readers().items())
+MAIL = b"Subject: Wages\r\nFrom: a@example.org\r\nDate: Mon, 16 Nov 2026 21:04:11 +0700\r\n\r\nNot paid\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "connector", "kind"),
+    [
+        ("a.csv", b"id,b\n", "http", "table"),
+        ("a.TSV", b"id\tb\n", "http", "table"),
+        ("a.txt", b"id;b\n1;2\n", "file", "table"),
+        ("a.csv", b"PK\x03\x04rest", "file", "table"),
+        ("a.txt", MAIL, "file", "mail"),
+        ("a.txt", b"Date: when\tSubject: what\n1\t2\n", "file", "table"),
+        ("a.eml", MAIL, "email", "mail"),
+        ("a.eml", b"From b@example.org Mon Nov 16\n" + MAIL, "email", "mails"),
+        ("a.mbox", b"From b@example.org Mon Nov 16\n" + MAIL, "email", "mails"),
+        ("a.jsonl", b'{"id": "1"}\n', "http", "lines"),
+        ("a.json", b'{"id": "1"}\n{"id": "2"}\n', "http", "lines"),
+        ("a.json", b'{"id":\n "1"}\n', "http", "json"),
+        ("a.txt", b'\xef\xbb\xbf[{"id": "1"}]', "http", "json"),
+        ("a.txt", b"MessageSid=SM1&Body=hi", "twilio", "whole"),
+        ("a.txt", b"MessageSid=SM1&Body=hi", "http", "table"),
+    ],
+)
+def test_what_a_file_is_its_content_says_too(
+    name: str, content: bytes, connector: str, kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert kind_of(path, connector) == kind
+
+
+def test_a_json_file_is_one_report_or_a_list_of_them(door: Door, tmp_path: Path) -> None:
+    assert sent_in(door, a_file(tmp_path, "one.json", '{"id": "1"}'), None) == {"accepted": 1}
+    many = '[{"id": "2"}, {"id": "3"}, 7]'
+    assert sent_in(door, a_file(tmp_path, "many.json", many), None) == {"accepted": 2, "dead_letter": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.xlsx", b"PK\x03\x04 CANARY", "shape"),
+        ("a.xlsx", b"\xd0\xcf\x11\xe0 CANARY", "shape"),
+        ("a.json", b'["CANARY"', "syntax"),
+        ("a.csv", b"id,CANARY\n" + b"x" * (2 << 20), "size"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_in_words_of_ours(
+    name: str, content: bytes, reason: str, door: Door, outbox: Outbox, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match="this file cannot be read: it is") as refused:
+        sent_in(door, path, None)
+    assert refused.value.reason == reason
+    assert "CANARY" not in str(refused.value)
+    assert outbox.backlog() == 0
+
+
+def test_every_kind_of_file_is_named() -> None:
+    assert set(KNOWN) >= {".csv", ".tsv", ".txt", ".xlsx", ".jsonl", ".json", ".eml", ".mbox"}

@@ -65,7 +65,6 @@ def test_cases_of_this_week_and_of_five_weeks_ago_change_nothing(cases, clickhou
 
 def test_the_command_prints_what_may_be_told(cases, clickhouse, monkeypatch, tmp_path):
     monkeypatch.setenv("CHORUS_HOME", str(tmp_path))
-    monkeypatch.delenv("CHORUS_REQUIRE_ALL_TESTS", raising=False)  # no setting: the command would refuse it
     monkeypatch.setattr(Node, "db", clickhouse)
     said = CliRunner().invoke(cli.main, ["privacy", "texts", "--json"], catch_exceptions=False).output
     assert set(json.loads(said)) == {

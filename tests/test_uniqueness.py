@@ -220,7 +220,6 @@ def test_a_new_week_is_noticed_without_a_restart(db):
 def told(db, tmp_path, monkeypatch):
     """Return a function that runs ``chorus privacy uniqueness`` over the tests' ClickHouse."""
     monkeypatch.setenv("CHORUS_HOME", str(tmp_path))
-    monkeypatch.delenv("CHORUS_REQUIRE_ALL_TESTS", raising=False)  # no setting: the command would refuse it
     monkeypatch.setattr(Node, "db", db)
     return lambda *arguments: CliRunner().invoke(cli.main, ["privacy", "uniqueness", *arguments]).output
 

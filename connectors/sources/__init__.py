@@ -94,18 +94,18 @@ def add(home: Path, name: str, mapping: str | None = None, deidentify: Where | N
     Raises:
         ValueError: the name is not lower-case letters, digits and underscores.
     """
-    token = secrets.token_urlsafe(32)
     before = existing(home, name) or Source(name)
-    write(
-        home,
-        replace(
-            before,
-            mapping=mapping or before.mapping,
-            deidentify=deidentify or before.deidentify,
-            token_sha256=(*before.token_sha256[-1:], token_digest(token)),
-        ),
-    )
+    before = replace(before, mapping=mapping or before.mapping, deidentify=deidentify or before.deidentify)
+    found, token = with_secret(before)
+    write(home, found)
     return token
+
+
+def with_secret(source: Source) -> tuple[Source, str]:
+    """Give a source a new static secret and return both; the older of two drops out."""
+    secret = secrets.token_urlsafe(32)
+    shown = f"{source.name}:{secret}" if source.scheme == "basic" else secret
+    return replace(source, token_sha256=(*source.token_sha256[-1:], token_digest(shown))), secret
 
 
 def existing(home: Path, name: str) -> Source | None:

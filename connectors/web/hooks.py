@@ -172,5 +172,5 @@ def sender_url(scope: Mapping[str, Any], public_url: str = "") -> str:
     if not public_url:
         host = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
         public_url = f"{scope['scheme']}://{host}"
-    query = scope["query_string"].decode("latin-1")
-    return public_url + scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return f"{public_url}{path}?{query}" if query else f"{public_url}{path}"

@@ -1,13 +1,19 @@
 """``chorus source``: connect sources and look at them."""
 
 import json
-from typing import get_args
+from dataclasses import replace
+from typing import TextIO, get_args
 
 import click
 
 from connectors import sources
 from connectors.mapping import load
+from connectors.secrets import seal_secret
+from connectors.settings import ConnectorSettings
+from connectors.systems import Scheme, systems
 from streams import console
+from streams.commands.check import check, new, preview
+from streams.commands.run import run
 from streams.console import example
 
 
@@ -16,9 +22,24 @@ def source() -> None:
     """Connect sources and look at them."""
 
 
+_SIGNED = ("twilio", "ushahidi", "typeform")
+
+
 @source.command(name="add", epilog=example("chorus source add hotline"))
 @click.argument("name")
+@click.option("--connector", help="The system it is, such as kobo or twilio; http if it is new.")
 @click.option("--mapping", help="Mapping of its form; canonical if it is new.")
+@click.option("--scheme", type=click.Choice(get_args(Scheme)), help="How its deliveries prove who sent them.")
+@click.option("--header", help="With --scheme static_header: which header, such as x-api-key.")
+@click.option(
+    "--secret-file", type=click.File(), help="With a scheme that signs: the signing secret; - is stdin."
+)
+@click.option("--pull-url", help="Where it is asked for reports.")
+@click.option("--pull-login-file", type=click.File(), help="The token or password for that; - is stdin.")
+@click.option(
+    "--pull", "pull_options", multiple=True, help="NAME=VALUE: what else the system needs to be asked."
+)
+@click.option("--test/--live", default=None, help="Whether its reports never count and never become cases.")
 @click.option(
     "--deidentify",
     "where",
@@ -26,18 +47,95 @@ def source() -> None:
     help="Where its reports are de-identified: in the stream, or at the source, before anything is sealed."
     " The stream if it is new.",
 )
-def source_add(name: str, mapping: str | None, where: sources.Where | None) -> None:
-    """Connect a source, or give one a second token; the token is shown once.
+def source_add(
+    name: str,
+    connector: str | None,
+    mapping: str | None,
+    scheme: Scheme | None,
+    header: str | None,
+    secret_file: TextIO | None,
+    pull_url: str | None,
+    pull_login_file: TextIO | None,
+    pull_options: tuple[str, ...],
+    test: bool | None,
+    where: sources.Where | None,
+) -> None:
+    """Connect a source, or give one a second secret; a secret that we make is shown once.
 
     What you do not say of a source that is connected stays as it is.
     """
     node = console.node()
+    found = sources.existing(node.home, name) or sources.Source(name)
+    found = replace(
+        found,
+        connector=connector or found.connector,
+        scheme=scheme or found.scheme,
+        header=header or found.header,
+        test=found.test if test is None else test,
+        deidentify=where or found.deidentify,
+        mapping=mapping or found.mapping,
+    )
+    if connector and connector not in ("http", *systems()):
+        raise click.BadParameter(
+            f"the systems are http, {', '.join(sorted(systems()))}", param_hint="--connector"
+        )
+    system = systems().get(found.connector)
+    if system and scheme is None and found.scheme not in system.schemes:
+        # One that is only asked needs no secret to call with.
+        found = replace(found, scheme="" if pull_url else next(iter(system.schemes), ""))
+    allowed = system.schemes if system else ("bearer",)
+    if found.scheme and found.scheme not in allowed:
+        raise click.BadParameter(f"this system has {', '.join(allowed) or 'none'}", param_hint="--scheme")
     if mapping not in (None, "canonical"):
         load(mapping, node.home)
+    if found.scheme == "static_header" and not found.header:
+        found = replace(found, header=system.header if system else "authorization")
+    if pull_url or pull_options or pull_login_file:
+        if not (system and system.pull):
+            raise click.BadParameter("this system cannot be asked", param_hint="--pull-url")
+        options = dict(found.pull)
+        options |= {"url": pull_url} if pull_url else {}
+        for option in pull_options:
+            key, _, value = option.partition("=")
+            options[key] = int(value) if value.isdecimal() else value
+        if pull_login_file:
+            options["sealed"] = seal_secret(node.tokens, pull_login_file.read().strip())
+        found = replace(found, pull=options)
+    made = ""
+    if found.scheme in _SIGNED:
+        if secret_file:
+            sealed = seal_secret(node.tokens, secret_file.read().strip())
+            found = replace(found, signing=(*found.signing[-1:], sealed))
+        elif not found.signing:
+            raise click.BadParameter(f"{found.scheme} signs: give its secret", param_hint="--secret-file")
+    elif found.scheme:
+        found, made = sources.with_secret(found)
     try:
-        click.echo(sources.add(node.home, name, mapping, where))
+        sources.write(node.home, found)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+    # The secret alone goes to stdout, so that a script can take it.
+    if made:
+        click.echo(made)
+    click.echo(_what_to_set(found, node.settings), err=True)
+
+
+def _what_to_set(found: sources.Source, settings: ConnectorSettings) -> str:
+    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    if found.connector == "http":
+        return f"Send reports to {base}/v1/reports with the header Authorization: Bearer SECRET"
+    how = {
+        "": "It cannot call; it is asked, or its files are submitted.",
+        "bearer": f"Let it call {base}/v1/hooks/{found.name} with the header Authorization: Bearer SECRET",
+        "static_header": f"Let it call {base}/v1/hooks/{found.name} with the header {found.header}: SECRET",
+        "basic": f"Let it call {base}/v1/hooks/{found.name} with the user {found.name} and SECRET as the password",
+        "secret_path": f"Let it call {base}/v1/hooks/{found.name}/SECRET",
+    }
+    return how.get(found.scheme, f"Let it call {base}/v1/hooks/{found.name}; it signs with its own secret.")
+
+
+for _command in (new, check, preview):
+    source.add_command(_command)
 
 
 @source.command(name="list", epilog=example("chorus source list --json"))
@@ -46,5 +144,17 @@ def source_list(as_json: bool) -> None:
     """List the connected sources."""
     node = console.node()
     connected = sources.connected(node.home).values()
-    rows = [{"name": s.name, "mapping": s.mapping, "deidentify": s.deidentify} for s in connected]
-    click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(r.values()) for r in rows))
+    rows = [
+        {
+            "name": s.name,
+            "connector": s.connector,
+            "mapping": s.mapping,
+            "deidentify": s.deidentify,
+            "test": s.test,
+        }
+        for s in connected
+    ]
+    click.echo(json.dumps(rows) if as_json else "\n".join("\t".join(map(str, r.values())) for r in rows))
+
+
+source.add_command(run)

@@ -260,6 +260,7 @@ def everything_in_clickhouse(node):
     ((tables),) = node.query(
         "SELECT database || '.' || name FROM system.tables"
         " WHERE database IN ('sealed', 'cases', 'released', 'context', 'default')"
+        " AND engine NOT LIKE '%View'"  # they show nothing of their own, and some ask for parameters
     )
     rows = node.query(*(f"SELECT toString(tuple(*)) FROM {name}" for (name,) in tables))
     return json.dumps(rows, ensure_ascii=False).encode()

@@ -69,7 +69,7 @@ def test_the_log_is_quiet(season):
 def test_the_page_shows_the_alert_with_its_reason(season, tmp_path):
     if CHROMIUM is None:
         reason = "no Chromium on the PATH"
-        pytest.fail(reason) if os.environ.get("CHORUS_REQUIRE_ALL_TESTS") == "1" else pytest.skip(reason)
+        pytest.fail(reason) if os.environ.get("REQUIRE_ALL_TESTS") == "1" else pytest.skip(reason)
     _, url, _ = season
     (alert, *_) = httpx.get(f"{url}/api/v1/alerts").json()
     command = [CHROMIUM, *FLAGS.split(), f"--user-data-dir={tmp_path}", "--dump-dom", f"{url}/"]

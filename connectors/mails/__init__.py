@@ -1,0 +1,1 @@
+"""Mail: what a person wrote in them, without what programs put around it. Nothing is ever fetched."""

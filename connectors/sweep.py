@@ -1,0 +1,133 @@
+"""A sweep: what is at a source compared with what is here, by ids and versions.
+
+The listing comes before the pull of the same run, and what is to be fetched after it: whatever was read after an id
+was listed is at least as new as the version listed with it, so nothing has to be read twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import httpx
+
+from connectors.intake import native
+from connectors.manners import Trouble
+from connectors.pulled import TOGETHER, Taker, parted
+from connectors.pulls import Root
+from connectors.systems import Pull
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A record to be fetched: what is known of it with the version that was listed, and why."""
+
+    root: Root = field(repr=False)
+    why: str
+
+
+class Sweep:
+    """One sweep of one source: ``listing``, then the pull, then ``settle``."""
+
+    def __init__(self, taker: Taker, pull: Pull, http: httpx.Client, options: Mapping[str, str]) -> None:
+        """Prepare a sweep of a system that can be swept."""
+        self._taker, self._pull, self._http, self._options = taker, pull, http, options
+        self._parts, self._name, self._counts = taker.parts, taker.source.name, taker.counts
+        self._wanted: dict[str, _Wanted] = {}
+        self._number = 0
+
+    def listing(self) -> None:
+        """Go through all that is there; withdraw what the system says is gone."""
+        assert self._pull.sweep, "only where there is a listing"
+        pulls, tokens = self._parts.pulls, self._parts.tokens
+        self._number = self._taker.sweep = pulls.begin_sweep(self._name)
+        for some in parted(self._pull.sweep(self._http, self._options), TOGETHER):
+            self._counts["listed"] += len(some)
+            gone, differ, found = [], {}, []
+            for listed in some:
+                root = self._taker.root(native(tokens, self._name, listed.root_id))
+                version = tokens.digest("pull-version", self._name, listed.version)
+                found.append(root.root)
+                if listed.gone:
+                    gone.append(root)
+                elif root.withdrawn or root.version != version:
+                    differ[listed.root_id] = replace(root, version=version, sweep=self._number, missing=0)
+            self._gone(gone)
+            self._want(differ)
+            pulls.found(self._name, self._number, found)
+
+    def settle(self) -> None:
+        """Fetch what the pull did not bring, then see what has vanished.
+
+        Raises:
+            Trouble: at the end, where something was found that an operator should know; or from within.
+        """
+        brought = {i for i, wanted in self._wanted.items() if wanted.root.root in self._taker.brought}
+        for ids in parted(brought, TOGETHER):
+            self._note([self._wanted.pop(i).root for i in ids])
+        if self._wanted:
+            self._fetch()
+        doubt = self._vanished() or ("UNFETCHED" if self._counts["unfetched"] else "")
+        self._parts.pulls.swept(self._name, self._parts.now(), doubt)
+        if doubt:
+            raise Trouble(doubt)
+
+    def _want(self, differ: Mapping[str, Root]) -> None:
+        known = self._parts.known(self._name, [root.root for root in differ.values()])
+        for root_id, root in differ.items():
+            before = self._parts.pulls.root(self._name, root.root)
+            seen = "changed" if before and before.version else "unseen"
+            why = "missing" if root.root not in known else "returned" if root.withdrawn else seen
+            self._wanted[root_id] = _Wanted(root, why)
+
+    def _fetch(self) -> None:
+        """Fetch and take in what is wanted."""
+        by_id = self._pull.fetch is not None
+        about: dict[bytes, bool] = {}
+        came = 0
+        if self._pull.fetch:
+            for some in parted(self._pull.fetch(self._http, self._options, list(self._wanted)), TOGETHER):
+                came += len(some)
+                about |= self._taker.take(self._taker.understood(some, fetched=True))
+                self._taker.save()
+        else:  # nothing can be fetched by its id: the whole is asked for once more
+            for page in self._pull.since(self._http, self._options, None):
+                about |= self._taker.take(self._taker.understood(page.records))
+                self._taker.save()
+        short = len(self._wanted) - came if by_id else 0
+        self._counts["unfetched"] += max(0, short)
+        wanted = {w.root.root: w for w in self._wanted.values()}
+        for root, accepted in about.items():
+            if accepted and root in wanted:
+                self._counts[wanted[root].why] += 1
+        # What is no report says nobody its id. Where something is short, such are fetched again by the next sweep.
+        done = [root for root in wanted if root in about or short <= 0]
+        for some_roots in parted(done, TOGETHER):
+            self._note([wanted[root].root for root in some_roots])
+
+    def _note(self, listed: Sequence[Root]) -> None:
+        """Note the versions that were listed."""
+        for root in listed:
+            known = self._taker.root(root.root)
+            self._taker.note(replace(known, version=root.version, sweep=root.sweep, missing=0))
+        self._taker.save()
+
+    def _gone(self, roots: Sequence[Root]) -> None:
+        """Withdraw what is no longer at the source; what has never been here cannot be."""
+        here = self._parts.known(self._name, [root.root for root in roots])
+        ends = [end for root in roots if root.root in here for end in self._taker.withdrawal(root)]
+        self._counts["vanished"] += len(ends)
+        self._taker.put(ends)
+        self._taker.save()
+
+    def _vanished(self) -> str:
+        """Withdraw what this sweep and the one before did not find; return why not, where that is not believed."""
+        missing, of, matched = self._parts.pulls.share_missing(self._name, self._number)
+        if of and not matched and self._counts["listed"]:
+            return "MISMATCHED"
+        if not matched:
+            return ""
+        if missing > 3 and missing * 100 > self._taker.options.max_vanished_percent * of:
+            self._counts["doubted"] += missing
+            return "DOUBTED"
+        for roots in parted(self._parts.pulls.miss(self._name, self._number), TOGETHER):
+            self._gone(roots)
+        return ""

@@ -1,0 +1,59 @@
+"""What the manifest says must not leak is in no contribution and no case, whatever the worker agreed to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from intake_fixtures import MANIFEST, delivered, taken
+from test_deidentify import BOTH, an_envelope
+
+from connectors.intake import Delivery
+from schemas.codec import Codec
+from schemas.tokens import Tokens
+from streams.reading import reader
+from streams.recognizers import build_redactor
+from streams.steps.deidentify import Deidentifier
+from streams.steps.lexicon import read as read_lexicons
+from streams.steps.register import Register
+from streams.steps.suggest import Suggester
+
+SYSTEMS = {
+    "rapidpro__resthook_flow_results.json": "rapidpro_grievance",
+    "rapidpro__api_messages_page.json": "rapidpro_messages",
+    "twilio__sms_inbound.txt": "twilio_hotline",
+    "twilio__voice_inbound.txt": "twilio_hotline",
+    "twilio__whatsapp_inbound.txt": "twilio_hotline",
+    "ushahidi__webhook_post.json": "ushahidi_report",
+    "ushahidi__v5_posts_page.json": "ushahidi_report",
+    "typeform__webhook.json": "typeform_complaint",
+    "globaleaks__rtip_detail.json": "globaleaks_report",
+    "connect__contact_record.json": "connect_contact",
+}
+
+
+@pytest.fixture(scope="module")
+def deidentifier() -> Deidentifier:
+    tokens = Tokens(bytes(32))
+    return Deidentifier(tokens, Register(()), "TH", reader(build_redactor(), Suggester(read_lexicons())))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_nothing_leaks_into_a_contribution_or_a_case(
+    name: str, deidentifier: Deidentifier, codec: Codec
+) -> None:
+    canaries = MANIFEST[name]["must_not_leak"]
+    told = " ".join(str(t.body.unmapped) + repr(t.payload) for t in reports(name))
+    assert any(c in told for c in canaries), "the fixture does not hold what it says must not leak"
+    for one in reports(name):
+        # As if every worker had agreed to everything: what was not agreed to must not be safe by that alone.
+        envelope = replace(an_envelope(), consent="YES", consent_scopes=BOTH, op=one.op)
+        for event in (deidentifier.contribution(envelope, one.body), deidentifier.case(envelope, one.body)):
+            written = codec.encode(event)
+            for canary in canaries:
+                assert canary.encode() not in written
+                assert canary.lower() not in written.decode("utf-8", "replace").lower()
+
+
+def reports(name: str) -> list[Delivery]:
+    return [t for t in taken(SYSTEMS[name], delivered(name)) if isinstance(t, Delivery) and t.body]

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from connectors.payload import json_value
+from connectors.json_body import fetch, load
 from connectors.systems import Page, Record, Unreadable
 
 PAGE = 200  # records whose checkpoint is kept together
@@ -22,14 +22,14 @@ def ask(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -
 
     Raises:
         httpx.HTTPError: no answer, or one that is not a success; its message names no address and no id.
-        Unreadable: the answer is no JSON.
+        Unreadable: the answer is no JSON, or larger than a page can be.
     """
-    response = http.get(url, params=params)
-    if not response.is_success:
+    try:
+        return load(fetch(http, url, params))
+    except httpx.HTTPStatusError as why:  # its own message has the address, and the id of a record in it
         raise httpx.HTTPStatusError(
-            f"the system answers {response.status_code}", request=response.request, response=response
-        )
-    return json_value(response.content)
+            f"the system answers {why.response.status_code}", request=why.request, response=why.response
+        ) from None
 
 
 def ask_one(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -> Any:

@@ -165,6 +165,7 @@ class Outbox:
                     "INSERT OR IGNORE INTO report_key VALUES (?, ?)", (report_uid.bytes, key_ref.bytes)
                 )
                 self._put(parcel)
+                tally.arrive(self._db, parcel.event_id if parcel.marks == "dead" else report_uid)
                 outcomes[key.source, "new"] += 1
                 answers.append((parcel.event_id, False))
             for (source, outcome), n in outcomes.items():

@@ -11,11 +11,8 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-from uuid import UUID
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import fastavro
 from fastavro.schema import SchemaParseException
@@ -25,7 +22,6 @@ from schemas.sizes import padding
 
 Event = TypeVar("Event")
 _HEAD = struct.Struct(">bI")
-_PLAIN = frozenset({str, int, float, bool, bytes, date, datetime, UUID, NoneType})
 
 
 class Undecodable(Exception):
@@ -43,31 +39,23 @@ def subject_of(event: type) -> str:
 
 def to_avro(value: Any) -> Any:
     """Turn an event into the plain dicts and lists that Avro writes."""
-    if is_dataclass(value):
-        return {
-            name: turn(getattr(value, name)) if turn else getattr(value, name)
-            for name, turn in _turns(type(value))
-        }
+    kind = type(value)
+    if kind in _LEAVES:  # most values are
+        return value
     if isinstance(value, tuple):
         return [to_avro(item) for item in value]
+    names = _names(kind)
+    if names is not None:
+        return {name: to_avro(getattr(value, name)) for name in names}
     return dict(value) if isinstance(value, Mapping) else value
 
 
+_LEAVES = frozenset({type(None), str, int, bool, float, bytes})
+
+
 @cache
-def _turns(event: type) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
-    """Return an event's fields, each with what turns its value; most values are plain already."""
-    hints = get_type_hints(event)
-    return tuple((f.name, _turn(hints[f.name])) for f in fields(event))
-
-
-def _turn(hint: Any) -> Callable[[Any], Any] | None:
-    if hint in _PLAIN or get_origin(hint) is Literal:
-        return None
-    if isinstance(hint, UnionType):
-        return None if all(_turn(kind) is None for kind in get_args(hint)) else to_avro
-    if get_origin(hint) is tuple and _turn(get_args(hint)[0]) is None:
-        return list
-    return to_avro
+def _names(kind: type) -> tuple[str, ...] | None:
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
 
 
 _subject = cache(subject_of)
@@ -166,7 +154,7 @@ class Codec:
     def _write(self, out: io.BytesIO, event: Any) -> None:
         try:
             value = to_avro(event)
-            if "padding" in value:
+            if hasattr(event, "padding"):
                 value["padding"] = b""
             fastavro.schemaless_writer(out, self._ours(type(event)), value, strict=True)
         except Exception as error:

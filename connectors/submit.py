@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
+from connectors.ahead import take_rows
 from connectors.intake import Accepted, Delivery, Taken
 from connectors.mapping import Mapped
 from connectors.sources import Source, email, json_lines, table
@@ -144,11 +145,7 @@ def _is_lines(head: bytes) -> bool:
 
 def _table(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
     with path.open("rb") as file:
-        for row in table.rows(file, options_of(mapping)):
-            if isinstance(row, bytes):
-                yield dead(source, mapping, "FILE_MANUAL", row, "UNREADABLE")
-            else:
-                yield take_record(source, mapping, row, "FILE_MANUAL")
+        yield from take_rows(table.rows(file, options_of(mapping)), source, mapping)
 
 
 def _lines(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:

@@ -46,7 +46,8 @@ def to_avro(value: Any) -> Any:
         return [to_avro(item) for item in value]
     names = _names(kind)
     if names is not None:
-        return {name: to_avro(getattr(value, name)) for name in names}
+        given = ((name, getattr(value, name)) for name in names)
+        return {name: v if type(v) in _LEAVES else to_avro(v) for name, v in given}
     return dict(value) if isinstance(value, Mapping) else value
 
 

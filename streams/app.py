@@ -6,6 +6,7 @@ clock that is given, so that a demonstration can run a season in a minute throug
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -417,6 +418,10 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
             _start(Expiry(lambda: operating.dead_letters(node, StoredLetters(node.db))), behind)
         if settler:
             _start(settler, behind)
+        # What is here now stays. To look through all of it for garbage would stop the door for a tenth of a second.
+        gc.collect()
+        gc.freeze()
+        behind.callback(gc.unfreeze)
         yield run
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pickle
 import resource
 import signal
 import sys
@@ -26,6 +27,9 @@ _DELIVERY = tuple(f.name for f in fields(Delivery))
 _USUAL = tuple((f.name, f.default) for f in fields(RawReportBody))
 _ALONE = 5_000  # rows that are not worth the second in which a process starts
 _CHUNK = 250
+# Bytes, made and read by the thread that seals: the pool's own threads would do it in between, and each of SQLite's
+# statements would wait for them.
+_PICKLE = pickle.HIGHEST_PROTOCOL
 _PR_SET_PDEATHSIG = 1
 
 
@@ -51,7 +55,7 @@ def take_rows(
         return
     plain = Mapped(mapping.name, mapping.version, mapping.document) if mapping else None
     with ProcessPoolExecutor(others, get_context("spawn"), _begin, (source, plain)) as pool:
-        waiting: deque[tuple[list[Row], Future[list[_Flat]] | None]] = deque()
+        waiting: deque[tuple[list[Row], Future[bytes] | None]] = deque()
         chunk = [first, *islice(rows, _CHUNK)]
         while chunk:
             waiting.append((chunk, _submit(pool, chunk)))
@@ -68,20 +72,20 @@ def _take(row: Row, source: Source, mapping: Mapped | None) -> Taken:
     return take_record(source, mapping, row, "FILE_MANUAL")
 
 
-def _submit(pool: ProcessPoolExecutor, chunk: list[Row]) -> Future[list[_Flat]] | None:
+def _submit(pool: ProcessPoolExecutor, chunk: list[Row]) -> Future[bytes] | None:
     try:
-        return pool.submit(_work, chunk)
+        return pool.submit(_work, pickle.dumps(chunk, _PICKLE))
     except BrokenProcessPool:
         return None
 
 
 def _result(
-    chunk: list[Row], future: Future[list[_Flat]] | None, source: Source, mapping: Mapped | None
+    chunk: list[Row], future: Future[bytes] | None, source: Source, mapping: Mapped | None
 ) -> list[Taken]:
     """Return what became of a chunk; when the other process has died, this one does its work."""
     try:
         if future:
-            return [_whole(*flat) for flat in future.result()]
+            return [_whole(*flat) for flat in pickle.loads(future.result())]  # noqa: S301
     except BrokenProcessPool:
         pass
     return [_take(row, source, mapping) for row in chunk]
@@ -99,9 +103,10 @@ def _begin(source: Source, mapping: Mapped | None) -> None:
     _given.append((source, mapping))
 
 
-def _work(chunk: list[Row]) -> list[_Flat]:
+def _work(chunk: bytes) -> bytes:
     source, mapping = _given[0]
-    return [_flat(_take(row, source, mapping)) for row in chunk]
+    rows: list[Row] = pickle.loads(chunk)  # noqa: S301 - our own
+    return pickle.dumps([_flat(_take(row, source, mapping)) for row in rows], _PICKLE)
 
 
 def _flat(taken: Taken) -> _Flat:

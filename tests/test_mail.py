@@ -62,7 +62,7 @@ class _Talk(socketserver.StreamRequestHandler):
         self.say("* OK ready")
         done, writable = 0, False
         for line in self.rfile:
-            tag, command, rest = (line.decode().strip().split(" ", 2) + [""])[:3]
+            tag, command, rest = [*line.decode().strip().split(" ", 2), ""][:3]
             box.commands.append(f"{command} {rest}".strip())
             done += 1
             if box.drops and done > box.drop_after:
@@ -199,7 +199,7 @@ def test_only_what_came_after_the_checkpoint_comes(server: Server) -> None:
 
 def test_mails_numbered_anew_all_come_again(server: Server) -> None:
     server.validity = 1800000000
-    assert [c for _, c in server.fetched("1700000001:560")][0] == "1800000000:551"
+    assert next(c for _, c in server.fetched("1700000001:560")) == "1800000000:551"
 
 
 def test_nothing_is_marked_as_read_and_the_mailbox_is_opened_read_only(server: Server) -> None:

@@ -153,6 +153,4 @@ SYSTEM = System(
     Answers(accepted=200, bad=422, busy=503),
     Pull(since, login, sweep, fetch),
     form='form."@xmlns"',
-    root="id",
-    version="server_modified_on || received_on",
 )

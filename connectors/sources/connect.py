@@ -72,6 +72,4 @@ SYSTEM = System(
     # Connect itself never calls: whatever reads its stream can post the records with a secret.
     schemes=("bearer", "static_header"),
     answers=Answers(accepted=200, bad=200, busy=503),
-    root="ContactId",
-    version="LastUpdateTimestamp",
 )

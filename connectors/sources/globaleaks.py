@@ -208,5 +208,4 @@ SYSTEM = System(
     records=_records,
     pull=Pull(since=_since, login=_login, sweep=_sweep, fetch=_fetch),
     form="context_id",
-    root="id",
 )

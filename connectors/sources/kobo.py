@@ -183,6 +183,4 @@ SYSTEM = System(
     Answers(accepted=200, bad=200, busy=503),
     Pull(since, login, sweep, fetch),
     form="_xform_id_string",
-    root='"meta/rootUuid"',
-    version="_uuid",
 )

@@ -159,6 +159,4 @@ SYSTEM = System(
     ("static_header", "secret_path"),
     pull=Pull(since, login, sweep=sweep, fetch=fetch),
     header="x-api-key",
-    root="__id",
-    version="__system.updatedAt || __system.submissionDate",
 )

@@ -208,5 +208,4 @@ SYSTEM = System(
         fetch=_fetch,
     ),
     form="flow.uuid",
-    root="report_id",
 )

@@ -93,5 +93,4 @@ SYSTEM = System(
     schemes=("twilio",),
     answers=Answers(accepted=204, bad=204, busy=503),  # an empty answer: no reply is sent to the worker
     form="kind",
-    root="report_id",
 )

@@ -149,5 +149,4 @@ SYSTEM = System(
         fetch=_fetch,
     ),
     form="form_id",
-    root="token",
 )

@@ -190,6 +190,4 @@ SYSTEM = System(
         fetch=_fetch,
     ),
     form="form_id",
-    root="id",
-    version="updated",
 )

@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx
 
-from connectors.json_body import fetch, load
+from connectors.payload import json_value
 from connectors.systems import Page, Record, Unreadable
 
 PAGE = 200  # records whose checkpoint is kept together
 # Rows can become visible a little after rows with a later time: what is read again is a repeat and does no harm.
 OVERLAP = timedelta(minutes=10)
+LARGEST = 64 * 1024 * 1024  # bytes of one answer; the largest pages of these systems are a few MB
 _PACKED = 1  # zlib level: forms shrink to a fifth at once
 
 
@@ -24,12 +25,17 @@ def ask(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -
         httpx.HTTPError: no answer, or one that is not a success; its message names no address and no id.
         Unreadable: the answer is no JSON, or larger than a page can be.
     """
-    try:
-        return load(fetch(http, url, params))
-    except httpx.HTTPStatusError as why:  # its own message has the address, and the id of a record in it
-        raise httpx.HTTPStatusError(
-            f"the system answers {why.response.status_code}", request=why.request, response=why.response
-        ) from None
+    with http.stream("GET", url, params=params) as response:
+        if not response.is_success:  # its own message has the address, and the id of a record in it
+            raise httpx.HTTPStatusError(
+                f"the system answers {response.status_code}", request=response.request, response=response
+            )
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST:
+                raise Unreadable("size")
+    return json_value(bytes(body))
 
 
 def ask_one(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -> Any:

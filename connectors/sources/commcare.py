@@ -12,10 +12,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 
 from connectors.asking import ask, ask_one, back, user_and_password
-from connectors.json_body import load, objects
+from connectors.payload import dicts, is_xml, json_value, without, xml_value
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
-from connectors.xml_body import is_xml
-from connectors.xml_body import load as load_xml
 
 _LIMIT = 1000  # the most that the list gives at once
 # When the search index was written differs between forwarding and list: one form must stay one content.
@@ -32,11 +30,11 @@ def records(delivered: Delivered) -> list[Record]:
     """
     if is_xml(delivered.body):
         return [_from_xml(delivered)]
-    value = load(delivered.body)
+    value = json_value(delivered.body)
     if isinstance(value, dict) and "objects" in value:
-        return [_form(form) for form in objects(value["objects"])]
+        return [_form(form) for form in dicts(value["objects"])]
     if isinstance(value, list):
-        return [_form(form) for form in objects(value)]
+        return [_form(form) for form in dicts(value)]
     if not isinstance(value, dict):
         raise Unreadable("shape")
     return [_form(value)]
@@ -45,11 +43,11 @@ def records(delivered: Delivered) -> list[Record]:
 def _form(form: Record) -> dict[str, Any]:
     if "form_id" in form and "form" not in form:
         return {"id": form["form_id"], "received_on": form.get("received_on"), "form_stub": True}
-    return {name: value for name, value in form.items() if name not in _NOT_CONTENT}
+    return without(form, *_NOT_CONTENT)
 
 
 def _from_xml(delivered: Delivered) -> dict[str, Any]:
-    name, root = load_xml(delivered.body)
+    name, root = xml_value(delivered.body)
     meta = root.get("meta")
     if not isinstance(meta, dict):
         raise Unreadable("shape")
@@ -89,7 +87,7 @@ def _walk(
         page = ask(http, options["url"], params)
         if not isinstance(page, dict):
             raise Unreadable("shape")
-        forms = objects(page.get("objects"))
+        forms = dicts(page.get("objects"))
         if forms:
             yield forms
         if len(forms) < limit:

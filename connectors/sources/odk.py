@@ -14,10 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 
 from connectors.asking import ask, ask_one, back, moment, oldest_first, user_and_password
-from connectors.json_body import load, objects
+from connectors.payload import dicts, is_xml, json_value, xml_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
-from connectors.xml_body import is_xml
-from connectors.xml_body import load as load_xml
 
 _TOP = 250
 _TOUCHED = (
@@ -38,15 +36,15 @@ def records(delivered: Delivered) -> list[Record]:
     """
     if is_xml(delivered.body):
         return [_from_xml(delivered.body, None)]
-    value = load(delivered.body)
+    value = json_value(delivered.body)
     if isinstance(value, list):
-        return list(objects(value))
+        return list(dicts(value))
     if not isinstance(value, dict):
         raise Unreadable("shape")
     if "__id" in value:
         return [value]
     if "value" in value:
-        return list(objects(value["value"]))
+        return list(dicts(value["value"]))
     if isinstance(value.get("type"), str) and isinstance(value.get("data"), dict):
         return [_announced(value)]
     raise Unreadable("shape")
@@ -66,7 +64,7 @@ def _announced(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_xml(raw: bytes, root_id: str | None) -> dict[str, Any]:
     """Return a submission in XML as a row; what only the server knows (when it came) is missing."""
-    _, root = load_xml(raw)
+    _, root = xml_value(raw)
     meta = root.get("meta") if isinstance(root.get("meta"), dict) else {}
     instance = meta.get("instanceID") if isinstance(meta, dict) else None
     before = meta.get("deprecatedID") if isinstance(meta, dict) else None
@@ -91,7 +89,7 @@ def _walk(http: httpx.Client, options: Mapping[str, str], **params: str) -> Iter
         document = ask(http, options["url"], asked)
         if not isinstance(document, dict):
             raise Unreadable("shape")
-        yield objects(document.get("value"))
+        yield dicts(document.get("value"))
         link = document.get("@odata.nextLink")
         if not link:
             return
@@ -145,7 +143,7 @@ def fetch(http: httpx.Client, options: Mapping[str, str], root_ids: list[str]) -
         key = quote(root_id.replace("'", "''"), safe="'")
         document = ask_one(http, f"{options['url']}('{key}')", {"$expand": "*"})
         if isinstance(document, dict):
-            yield from objects(document.get("value"))
+            yield from dicts(document.get("value"))
 
 
 def login(options: Mapping[str, str], secret: str) -> Mapping[str, Any]:

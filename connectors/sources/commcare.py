@@ -23,7 +23,7 @@ _NOT_CONTENT = ("indexed_on", "resource_uri")
 def records(delivered: Delivered) -> list[Record]:
     """Return the forms of a forwarded request or of a page of the list.
 
-    A form stub names a form without its answers: it comes as ``id``, ``received_on`` and ``form_stub``.
+    A form stub names a form without its answers: it comes as ``id`` and ``received_on`` alone.
 
     Raises:
         Unreadable: encoding, syntax, shape, depth or size.

@@ -134,6 +134,15 @@ def _what_to_set(found: sources.Source, settings: ConnectorSettings) -> str:
     return how.get(found.scheme, f"Let it call {base}/v1/hooks/{found.name}; it signs with its own secret.")
 
 
+@source.command(name="live", epilog=example("chorus source live hotline"))
+@click.argument("name")
+def source_live(name: str) -> None:
+    """Let the reports of a source in test mode count from now on. What came before never does."""
+    node = console.node()
+    sources.write(node.home, replace(sources.find(node.home, name), test=False))
+    click.echo(f"{name} is live: its reports count")
+
+
 for _command in (new, check, preview):
     source.add_command(_command)
 

@@ -144,7 +144,7 @@ def test_a_sweep_says_what_is_disabled():
 def test_a_wrong_login_is_a_refusal_without_words():
     with serving(Primero([])) as address, pytest.raises(httpx.HTTPStatusError) as caught:
         pulled(SYSTEM.pull, options(address), secret="user:wrong")
-    assert str(caught.value) == "the login is answered 401"
+    assert str(caught.value) == "the system answers 401"
 
 
 @pytest.mark.parametrize(

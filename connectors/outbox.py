@@ -169,6 +169,7 @@ class Outbox:
                     "INSERT OR IGNORE INTO report_key VALUES (?, ?)", (report_uid.bytes, key_ref.bytes)
                 )
                 self._put(parcel)
+                tally.arrive(self._db, parcel.event_id if parcel.marks == "dead" else report_uid)
                 self._count(key.source, "new")
                 answers.append((parcel.event_id, False))
             if noted:

@@ -70,6 +70,13 @@ def mappings(home: Path) -> list[Mapped]:
     return found
 
 
+def shared(connector: str) -> Mapping[str, Any] | None:
+    """Return a shipped mapping's document of a system, for what all its forms share; None for plain files."""
+    if connector == "file":
+        return None
+    return next((m.document for m in mappings(Path()) if m.connector == connector), None)
+
+
 def look(
     path: Path, mapping: Mapped | None, before: set[tuple[str, bytes]], source: Source | None = None
 ) -> list[Seen]:
@@ -297,6 +304,8 @@ def side_by_side(
         consent_scopes=body.consent_scopes,
         body_schema="",
         key_ref=uuid4(),
+        nonce=b"",
+        sealed=b"",
         token_epoch=epoch_of(now),
     )
     reader = replace(deidentifier, read=having_read(read_all, list(deidentifier.told(report, body))))

@@ -37,7 +37,9 @@ def written(value: Any) -> str:
 
 def is_empty(value: Any) -> bool:
     """Tell whether nothing was answered: null, an empty text, list or object. 0 and false are answers."""
-    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, (list, dict)) and not value)
 
 
 def ascii_digits(text: str) -> str:
@@ -49,7 +51,7 @@ def ascii_digits(text: str) -> str:
 
 def loose(text: str) -> str:
     """Return an answer as maps compare it: case, spacing and width of letters make no difference."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
 
 
 def folded(text: str) -> str:

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from connectors.access import AccessLog
 from connectors.buried import NoSuchLetter, Wanted, to_json
-from connectors.deadletters import Became, DeadLetters, NotWithdrawn
+from connectors.deadletters import DeadLetters, NotWithdrawn
 from connectors.keystore import KeyMissing
+from connectors.replay import Became
 from connectors.seal import Unsealable
 from connectors.unsealed import Shown, readable
 from streams import console, operating
@@ -29,6 +30,7 @@ _COLUMNS = ("dead_letter_id", "at_hour", "source_id", "reason", "stage", "topic"
 _SAID = {
     "accepted": "accepted",
     "duplicate": "was there already",
+    "superseded": "a newer version of it is there already",
     "dead": "still dead",
     "skipped": "no report, says the mapping",
     "gone": "cannot be read any more",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 from functools import cache
 from importlib.resources import files
@@ -15,11 +16,14 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jmespath.functions import Functions
 
 from connectors.intake import Delivery, Skipped
 from connectors.mapping import BadMapping, Mapped, Unmappable, load
+from connectors.reading.casts import CASTS
 from connectors.reading.document import parse
-from connectors.reading.form import schema
+from connectors.reading.form import Document, Rule, Table, schema
+from connectors.reading.functions import OurFunctions
 from schemas.events import Attachment
 
 SHIPPED = sorted(f.name for f in files("connectors.mappings").iterdir() if f.name.endswith(".yaml"))
@@ -491,3 +495,13 @@ def test_no_shipped_mapping_fails_on_any_json(name: str, record: Any) -> None:
 
 
 _loaded = cache(load)
+
+
+def test_the_documentation_names_every_key_cast_option_and_function() -> None:
+    text = (Path(__file__).parent.parent / "docs/sources.md").read_text(encoding="utf-8")
+    section = text[text.index("## Mappings") : text.index("## Dead letters")]
+    ours = {name for name in OurFunctions.FUNCTION_TABLE if name not in Functions.FUNCTION_TABLE}
+    options = {field.alias or name for name, field in Rule.model_fields.items()}
+    assert ours >= {"split", "matches_any"}
+    for name in {*Document.model_fields, *Table.model_fields, *CASTS, *options, *ours}:
+        assert re.search(rf"[`( ,{{]{name}\b", section), name

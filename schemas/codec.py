@@ -46,7 +46,9 @@ def to_avro(value: Any) -> Any:
         return [to_avro(item) for item in value]
     names = _names(kind)
     if names is not None:
-        return {name: to_avro(getattr(value, name)) for name in names}
+        return {
+            name: held if type(held := getattr(value, name)) in _LEAVES else to_avro(held) for name in names
+        }
     return dict(value) if isinstance(value, Mapping) else value
 
 

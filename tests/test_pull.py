@@ -73,9 +73,6 @@ class Node:
     def __init__(self, home: Path, clock: Clock, source: Source) -> None:
         self.home, self.clock, self.source = home, clock, source
         self.tokens, self.codec = Tokens(bytes(range(32))), Codec(FolderRegistry())
-        self.open()
-
-    def open(self) -> None:
         self.outbox = Outbox(self.home / "outbox.db")
         self.keys = KeyStore(self.home / "keys.db", self.tokens.key("source-keys"))
         self.door = Door(self.outbox, self.keys, self.tokens, self.codec, self.clock.now)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from connectors.asking import ask, back
-from connectors.json_body import load, objects
+from connectors.payload import dicts, json_value
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
 from connectors.xml_body import is_xml
 from connectors.xml_body import load as load_xml
@@ -42,11 +42,11 @@ def records(delivered: Delivered) -> list[Record]:
     """
     if is_xml(delivered.body):
         return [_rooted(record) for record in _from_xml(delivered.body)]
-    value = load(delivered.body)
+    value = json_value(delivered.body)
     if isinstance(value, dict) and isinstance(value.get("results"), list) and not _MARKS & value.keys():
-        return [_rooted(record) for record in objects(value["results"])]
+        return [_rooted(record) for record in dicts(value["results"])]
     if isinstance(value, list):
-        return [_rooted(record) for record in objects(value)]
+        return [_rooted(record) for record in dicts(value)]
     if not isinstance(value, dict):
         raise Unreadable("shape")
     # Without a mark it stays as it is: the mapping says that it is of another form, or that its id is missing.
@@ -82,7 +82,7 @@ def _from_xml(raw: bytes) -> Iterator[dict[str, Any]]:
     name, root = load_xml(raw)
     if name == "root" and "results" in root:  # the data API with format=xml
         results = root["results"] if isinstance(root["results"], list) else [root["results"]]
-        yield from (_flat(result) for result in objects(results))
+        yield from (_flat(result) for result in dicts(results))
     else:
         yield _flat(root)
 
@@ -122,7 +122,7 @@ def _ask(http: httpx.Client, options: Mapping[str, str], query: Any, **more: str
     page = ask(http, options["url"], params)
     if not isinstance(page, dict):
         raise Unreadable("shape")
-    return objects(page.get("results"))
+    return dicts(page.get("results"))
 
 
 def _walk(

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from connectors.asking import ask, ask_one, back, moment, oldest_first, user_and_password
-from connectors.json_body import load, objects
+from connectors.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _PER = 200  # a page; the API gives 1000 at most
@@ -33,12 +33,10 @@ def records(delivered: Delivered) -> list[Record]:
     Raises:
         Unreadable: encoding, syntax, shape or depth.
     """
-    value = load(delivered.body)
+    value = json_value(delivered.body)
     data = value.get("data") if isinstance(value, dict) else None
     kind = _TYPES.get(next((p for p in urlsplit(delivered.url).path.split("/") if p in _TYPES), ""))
-    return [
-        _record(record, kind) for record in (objects(data) if isinstance(data, list) else objects([data]))
-    ]
+    return [_record(record, kind) for record in (dicts(data) if isinstance(data, list) else dicts([data]))]
 
 
 def _record(record: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def _walk(http: httpx.Client, options: Mapping[str, str], **params: str) -> Iter
         answer = ask(http, options["url"], {**order, "page": str(page), **params})
         if not isinstance(answer, dict):
             raise Unreadable("shape")
-        rows = objects(answer.get("data"))
+        rows = dicts(answer.get("data"))
         yield rows
         if len(rows) < per:
             return
@@ -123,7 +121,7 @@ def fetch(http: httpx.Client, options: Mapping[str, str], root_ids: list[str]) -
     for root_id in root_ids:
         answer = ask_one(http, f"{options['url'].rstrip('/')}/{quote(root_id, safe='')}")
         if isinstance(answer, dict):
-            yield from (_record(row, kind) for row in objects([answer.get("data")]))
+            yield from (_record(row, kind) for row in dicts([answer.get("data")]))
 
 
 class Token(httpx.Auth):
@@ -157,7 +155,7 @@ class Token(httpx.Auth):
             raise httpx.HTTPStatusError(
                 f"the login is answered {response.status_code}", request=response.request, response=response
             )
-        answer = load(response.content)
+        answer = json_value(response.content)
         token = answer.get("token") if isinstance(answer, dict) else None
         if not isinstance(token, str) or not token:
             raise Unreadable("shape")

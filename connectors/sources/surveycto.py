@@ -16,7 +16,7 @@ import httpx
 
 from connectors.asking import ask, oldest_first, user_and_password
 from connectors.intake import canonical_json
-from connectors.json_body import load, objects
+from connectors.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _TIMES = ("CompletionDate", "SubmissionDate", "starttime", "endtime")
@@ -32,8 +32,8 @@ def records(delivered: Delivered) -> list[Record]:
     Raises:
         Unreadable: encoding, syntax, shape or depth.
     """
-    value = load(delivered.body)
-    return [_row(row) for row in objects([value] if isinstance(value, dict) else value)]
+    value = json_value(delivered.body)
+    return [_row(row) for row in dicts([value] if isinstance(value, dict) else value)]
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _completed(row: Mapping[str, Any], zone: ZoneInfo) -> datetime:
 
 
 def _download(http: httpx.Client, options: Mapping[str, str], start: int) -> list[dict[str, Any]]:
-    return objects(ask(http, options["url"], {"date": str(start), "r": options.get("review", _REVIEWS)}))
+    return dicts(ask(http, options["url"], {"date": str(start), "r": options.get("review", _REVIEWS)}))
 
 
 def since(http: httpx.Client, options: Mapping[str, str], checkpoint: str | None) -> Iterator[Page]:

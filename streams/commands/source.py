@@ -91,7 +91,8 @@ def source_add(
     if found.scheme == "static_header" and not found.header:
         found = replace(found, header=system.header if system else "authorization")
     if pull_url or pull_options or pull_login_file:
-        if not (system and system.pull):
+        is_mailbox = found.connector == "email" and (pull_url or "imaps://").startswith("imaps://")
+        if not (is_mailbox or (system and system.pull)):
             raise click.BadParameter("this system cannot be asked", param_hint="--pull-url")
         options = dict(found.pull)
         options |= {"url": pull_url} if pull_url else {}

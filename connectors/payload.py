@@ -1,7 +1,7 @@
 """Bytes into plain values, bounded: what every system's reader starts from.
 
-JSON and XML come from strangers: they are refused when they are nested too deeply, too large, or hold what no form
-sends (entities, a document type, numbers that are none). A refusal says which of these, never what was sent.
+JSON comes from strangers: it is refused when it nests too deeply or holds numbers that are none. A refusal says
+which of these, never what was sent.
 """
 
 import math
@@ -13,8 +13,6 @@ from pydantic_core import from_json
 from connectors.systems import Record, Unreadable
 
 MOST_DEEP = 100  # levels of JSON; forms have about ten
-MOST_DEEP_XML = 50
-MOST_XML = 4_000_000  # bytes; a form of 300 questions has about 20,000
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -304,6 +304,8 @@ def side_by_side(
         consent_scopes=body.consent_scopes,
         body_schema="",
         key_ref=uuid4(),
+        nonce=b"",
+        sealed=b"",
         token_epoch=epoch_of(now),
     )
     reader = replace(deidentifier, read=having_read(read_all, list(deidentifier.told(report, body))))

@@ -27,7 +27,10 @@ _HEADER = (
 )  # fmt: skip
 _PROVINCES = ("Rayong", "Chon Buri", "ตาก", "Samut Sakhon", "สมุทรปราการ", "Songkhla")
 _ISSUES = ("Wages; Passport", "OT", "Threats", "violence", "Debt", "Housing")
-_TOLD = ("Not paid since the rainy season, and the agent keeps our passports.", "นายจ้างไม่จ่ายค่าจ้างและยึดหนังสือเดินทางของพวกเรา")
+_TOLD = (
+    "Not paid since the rainy season, and the agent keeps our passports.",
+    "นายจ้างไม่จ่ายค่าจ้างและยึดหนังสือเดินทางของพวกเรา",
+)
 
 
 def measure(rows: int, folder: Path, suffix: str = ".csv") -> dict[str, Any]:
@@ -45,7 +48,9 @@ def measure(rows: int, folder: Path, suffix: str = ".csv") -> dict[str, Any]:
     _write(path, rows)
     tokens = Tokens(bytes(range(32)))
     keys = KeyStore(folder / "keys.db", tokens.key("source-keys"))
-    door = Door(Outbox(folder / "outbox.db"), keys, tokens, Codec(FolderRegistry()), lambda: datetime.now(UTC))
+    door = Door(
+        Outbox(folder / "outbox.db"), keys, tokens, Codec(FolderRegistry()), lambda: datetime.now(UTC)
+    )
     mapping = load("union_complaints")
     before, began = _peak_mib(), time.perf_counter()
     total = sum(submit(path, Source("union"), mapping, door.accept), Counter[str]())

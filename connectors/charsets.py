@@ -56,10 +56,16 @@ _THAI_LETTER = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e4e]")
 _THAI_WORD = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e4e]{3}")
 _ACCENTED = "\u00e0\u00e1\u00e2\u00e3\u00e4\u00e5\u00e6\u00e7\u00e8\u00e9\u00ea\u00eb\u00ec\u00ed\u00ee\u00ef"
 _ACCENTED += "\u00f1\u00f2\u00f3\u00f4\u00f5\u00f6\u00f8\u00f9\u00fa\u00fb\u00fc\u0153\u0161\u017e"
+# At the same places in Thai's code page.
+_MARKS = frozenset("\u00a0\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u20ac")
+# Letters there: believed only beside accents that cannot be Thai.
 _SIGNS = frozenset(
-    "\u00a0\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u20ac\u00a3\u00b0\u00a7\u00ab\u00bb\u00b7\u00ba\u00aa\u00bf\u00a1\u00a9\u00ae\u2122\u00bd\u00bc\u00be\u00b1\u00d7\u00b2\u00b3\u00b5\u00df\u0178"
+    "\u00a1\u00a3\u00a7\u00a9\u00aa\u00ab\u00ae\u00b0\u00b1\u00b2\u00b3\u00b5\u00b7\u00ba\u00bb"
 )
-_WESTERN = frozenset(_ACCENTED + _ACCENTED.upper()) | _SIGNS
+_SIGNS |= frozenset("\u00bc\u00bd\u00be\u00bf\u00d7\u00df\u0178\u2122")
+_LETTERS = frozenset(_ACCENTED + _ACCENTED.upper())
+_WESTERN = _LETTERS | _MARKS | _SIGNS
+_FEWEST = 12  # letters by which a script is told
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -218,7 +224,7 @@ def _one_script(raw: bytes, encoding: str, *, latin: bool) -> bool:
         return False
     other = [w for w in words if not w.isascii()]
     letters = "".join(other)
-    if not letters or (not latin and letters.isascii()):
+    if sum(not c.isascii() for c in letters) < (1 if latin else _FEWEST):
         return False
     if latin and all(_script(c) == "LATIN" for c in letters):
         return not any(c.isupper() for w in other for c in w[1:] if not w.isupper())
@@ -247,9 +253,11 @@ def _is_western(raw: bytes) -> bool:
         text = raw.decode("cp1252")
     except UnicodeDecodeError:
         return False
-    if not all(c in _WESTERN for c in text if not c.isascii()):
-        return False
+    other = frozenset(c for c in text if not c.isascii())
     words = [w for w in _WORD.findall(text) if not w.isascii()]
+    proven = any(c.isascii() for w in words for c in w)
+    if not other <= _WESTERN or not (proven or other <= _MARKS):
+        return False
     return all(
         (len(w) == 1 or any(c.isascii() for c in w))
         and sum(not c.isascii() for c in w) <= max(1, len(w) // 2)

@@ -7,7 +7,6 @@ stranger's payload holds. A form that does not fit is refused, never mapped to a
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from jmespath.exceptions import JMESPathError
 
 from connectors.intake import Delivery, Skipped, Taken, canonical_json
-from connectors.reading import casts, parts
+from connectors.reading import casts, examples, parts
 from connectors.reading.bounds import Beyond, check
 from connectors.reading.casts import MAX_ITEMS, Notes, Rule
 from connectors.reading.document import BadMapping, parse
@@ -26,7 +25,7 @@ from connectors.reading.functions import compiled
 from connectors.reading.paths import Reads, reads, unread
 from connectors.reading.text import is_empty, text_of, written
 from connectors.sources import canonical
-from schemas.events import RawReportBody, Verification
+from schemas.events import Verification
 
 __all__ = ["BadMapping", "Findings", "Mapped", "Unmappable", "load"]
 
@@ -161,7 +160,8 @@ class Mapped:
             return Skipped("FETCH", self._root(payload))
         if self._true("ignore_if", payload):
             return Skipped("IGNORE")
-        if self._true("hold_if", payload):
+        # What the source itself has withdrawn needs nobody to read it.
+        if self._true("hold_if", payload) and self._op(payload) != "WITHDRAW":
             raise Unmappable("hold", "WITHDRAWAL_ASKED")
         for reason in self.document.get("dead_letter_if") or {}:
             if self._true(f"dead_letter_if.{reason}", payload):
@@ -290,7 +290,11 @@ class Mapped:
 
     @cached_property
     def _rules(self) -> tuple[Rule, ...]:
-        rules = (casts.rule(name, written) for name, written in self.document["fields"].items())
+        fields = self.document["fields"]
+        home = fields.get("country", {}).get(
+            "const"
+        )  # whose provinces and numbers these are, if no rule says
+        rules = (casts.rule(name, {"country": home} | written) for name, written in fields.items())
         return tuple(
             sorted(rules, key=lambda rule: rule.cast == "age_of_year")
         )  # needs the time of the report
@@ -318,51 +322,22 @@ def _check(name: str, raw: bytes) -> Mapped:
     mapped = Mapped(name, document["version"], document)
     for rule_name, rule in document["fields"].items():
         if "const" in rule or rule.get("default") is not None:
-            _try_constant(where(("fields", rule_name)), rule_name, rule.get("const", rule.get("default")))
+            problem = examples.constant_problem(rule_name, rule.get("const", rule.get("default")))
+            if problem:
+                raise BadMapping(f"{where(('fields', rule_name))}: fields.{rule_name}: {problem}")
     for number, example in enumerate(document.get("examples") or [], 1):
-        _try_example(mapped, f"{where(('examples', number - 1))}: example {number}", example)
+        problem = _example_problem(mapped, example)
+        if problem:
+            raise BadMapping(f"{where(('examples', number - 1))}: example {number}{problem}")
     return mapped
 
 
-def _try_constant(where: str, field_name: str, value: Any) -> None:
-    report = {
-        "id": "x",
-        field_name: [value] if is_list(field_name) and not isinstance(value, list) else value,
-    }
-    try:
-        canonical.parse(report, "example", "FILE_MANUAL")
-    except canonical.Malformed as why:
-        raise BadMapping(f"{where}: fields.{field_name}: {why.problems[0].should}") from None
-
-
-def _try_example(mapped: Mapped, where: str, example: Mapping[str, Any]) -> None:
-    expect = dict(example["expect"])
+def _example_problem(mapped: Mapped, example: Mapping[str, Any]) -> str | None:
     try:
         taken = mapped.delivery(example["payload"], "example", "FILE_MANUAL")
     except Unmappable as why:
-        if expect == {"reason": why.reason}:
-            return
-        raise BadMapping(f"{where} is refused: {why}") from None
-    body = taken.body if isinstance(taken, Delivery) else None
-    op = taken.op if isinstance(taken, Delivery) else taken.why
-    for key, expected in expect.items():
-        if body is None and key != "op":
-            raise BadMapping(f"{where}: op comes out otherwise: {op}")
-        if key not in ("op", "root_id") and key not in RawReportBody.__dataclass_fields__:
-            raise BadMapping(f"{where}: expect: {key} is no field of a report")
-        got = op if key == "op" else taken.root_id if key == "root_id" else getattr(body, key)
-        if not _equal(got, expected):
-            raise BadMapping(f"{where}: {key} comes out otherwise")
-
-
-def _equal(got: Any, expected: Any) -> bool:
-    if isinstance(got, tuple):
-        got = list(got)
-    if isinstance(got, datetime) and isinstance(expected, str):
-        expected = datetime.fromisoformat(expected)
-    elif isinstance(got, date) and isinstance(expected, str):
-        expected = date.fromisoformat(expected)
-    return bool(got == expected)
+        return None if example["expect"] == {"reason": why.reason} else f" is refused: {why}"
+    return examples.problem(taken, example["expect"])
 
 
 def _id(value: Any) -> str:

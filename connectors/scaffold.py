@@ -163,6 +163,8 @@ def scaffold(
             lines.append(f"  {target}: {{path: {_quoted(leaf.path)}, {rule}{zone}{split}}}  # guessed")
     story = guessed.get("narrative")
     lines.append(f"narratives: {{story: {_quoted(story.path)}}}  # guessed" if story else "narratives: {}")
+    if story:
+        lines.append(f"hold_if: {_quoted(f'withdraws({story.path})')}")
     lines += _consent(guessed)
     lines += ["attachments_policy: list_only", "unmapped: seal"]
     if rest:

@@ -39,11 +39,25 @@ def subject_of(event: type) -> str:
 
 def to_avro(value: Any) -> Any:
     """Turn an event into the plain dicts and lists that Avro writes."""
-    if is_dataclass(value):
-        return {f.name: to_avro(getattr(value, f.name)) for f in fields(value)}
+    kind = type(value)
+    if kind in _LEAVES:  # most values are
+        return value
     if isinstance(value, tuple):
         return [to_avro(item) for item in value]
+    names = _names(kind)
+    if names is not None:
+        return {
+            name: held if type(held := getattr(value, name)) in _LEAVES else to_avro(held) for name in names
+        }
     return dict(value) if isinstance(value, Mapping) else value
+
+
+_LEAVES = frozenset({type(None), str, int, bool, float, bytes})
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
 
 
 _subject = cache(subject_of)
@@ -84,7 +98,7 @@ class Codec:
         Raises:
             Unencodable: a value does not fit the schema.
         """
-        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(subject_of(type(event)))))
+        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(_subject(type(event)))))
         out.seek(0, io.SEEK_END)
         self._write(out, event)
         data = out.getvalue()
@@ -113,7 +127,7 @@ class Codec:
 
         A sealed body outlives any registry, so it names a version of the folder instead of an id.
         """
-        subject = subject_of(type(event))
+        subject = _subject(type(event))
         out = io.BytesIO()
         self._write(out, event)
         return f"{subject}/{self._folder.version_of(subject)}", out.getvalue()

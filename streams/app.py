@@ -24,7 +24,7 @@ from typing import TypeVar
 import faust
 import uvicorn
 
-from connectors import sources
+from connectors import mailbox, sources
 from connectors.buried import StoredLetters
 from connectors.clickhouse import ClickHouse, migrate
 from connectors.consent import ConsentDesk
@@ -212,7 +212,9 @@ class Node:
             return None if source.mapping == "canonical" else load(source.mapping, self.home)
 
         pulls = Pulls(self.home, self.tokens)
-        return Runner(PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep))
+        return Runner(
+            PullParts(accept, outbox.known, pulls, self.tokens, mapping, self.now, sleep, mailbox.read)
+        )
 
     @cached_property
     def register(self) -> Fresh[Register]:

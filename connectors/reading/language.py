@@ -1,7 +1,8 @@
 """Which language a text is in: the script where that is enough, else a small statistical model; unsure is None."""
 
-from collections import Counter
+import re
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 # First and last code point of the scripts that name one language here.
@@ -25,23 +26,29 @@ _LOOKED_AT = 4000  # characters
 
 def language_of(text: str) -> str | None:
     """Return the BCP 47 code of a text's language; None for a few letters, another script, or an unsure model."""
-    scripts = Counter(s for s in map(_script, text[:_LOOKED_AT]) if s)
-    if not scripts:
+    looked_at = text[:_LOOKED_AT]
+    kinds = _KINDS[:1] if looked_at.isascii() else _KINDS
+    counted = {name: len(letters.findall(looked_at)) for name, letters in kinds}
+    script, letters = max(counted.items(), key=itemgetter(1))
+    if not letters:
         return None
-    script, letters = scripts.most_common(1)[0]
     if script not in _AMONG:
-        return script if letters >= 3 and letters * 2 > scripts.total() else None
-    words = len(text[:_LOOKED_AT].split())
-    if letters < 8 or words < 2:
+        return script if letters >= 3 and letters * 2 > sum(counted.values()) else None
+    if letters < 8 or len(looked_at.split()) < 2:
         return None
-    code, share = _model(script).classify(text[:_LOOKED_AT])
+    code, share = _model(script).classify(looked_at)
     return str(code) if share >= _SURE else None
 
 
-def _script(c: str) -> str | None:
-    if not (c.isalpha() or 0x0900 <= ord(c) <= 0x17FF):
-        return None
-    return next((name for name, first, last in _SCRIPTS if first <= ord(c) <= last), None)
+def _letters(script: str) -> re.Pattern[str]:
+    """Return what a script's letters are, and in Indic and South-East Asian scripts their marks too."""
+    spans = [range(first, last + 1) for name, first, last in _SCRIPTS if name == script]
+    chars = (chr(c) for span in spans for c in span if 0x0900 <= c <= 0x17FF or chr(c).isalpha())
+    return re.compile(f"[{''.join(chars)}]")
+
+
+_KINDS = [("latin", _letters("latin"))]
+_KINDS += [(name, _letters(name)) for name, *_ in _SCRIPTS if name != "latin"]
 
 
 @cache

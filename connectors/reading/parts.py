@@ -3,6 +3,7 @@
 import mimetypes
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,7 +52,7 @@ def _scopes(names: Mapping[str, Any], chosen: Any) -> list[str]:
 
 
 def _words(names: Mapping[str, Any], text: str) -> list[str]:
-    known = {loose(name) for name in names}
+    known = _loosely(tuple(names))
     words: list[str] = []
     for part in [text] if loose(text) in known else re.split(r"[;,|\n]", text, maxsplit=MAX_ITEMS):
         words += [part] if loose(part) in known else part.split()
@@ -60,11 +61,16 @@ def _words(names: Mapping[str, Any], text: str) -> list[str]:
 
 def _named(names: Mapping[str, Any], text: str, default: Any) -> Any:
     text = text.strip()
-    return (
-        names[text]
-        if text in names
-        else {loose(n): ours for n, ours in names.items()}.get(loose(text), default)
-    )
+    if text in names:
+        return names[text]
+    name = _loosely(tuple(names)).get(loose(text))
+    return default if name is None else names[name]
+
+
+@cache
+def _loosely(names: tuple[str, ...]) -> dict[str, str]:
+    """Return a map's names by how they are compared; there are as many maps as mappings have."""
+    return {loose(name): name for name in names}
 
 
 def attachment(said: Mapping[str, Any]) -> dict[str, Any]:

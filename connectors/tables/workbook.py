@@ -281,7 +281,7 @@ class _SheetParser:
 
     def _cell(self) -> Any:
         value, kind = self._value, self._kind
-        if value is None:
+        if value is None or (not value and kind != "str"):  # openpyxl writes an empty value with a formula
             return "" if self._formula is None else f"={self._formula}"
         if kind == "s":
             return _unescaped(self._texts[_index(value)])

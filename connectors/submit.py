@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
-from connectors.ahead import take_rows
 from connectors.intake import Accepted, Delivery, Taken
 from connectors.mapping import Mapped
 from connectors.sources import Source, email, json_lines, table

@@ -76,7 +76,6 @@ class OurFunctions(Functions):  # type: ignore[misc]
         said = loose(_bounded(text))
         return any(loose(word) in said for word in words[:MAX_ITEMS] if word.strip())
 
-
     @signature(_TEXT)
     def _func_withdraws(self, text: Any) -> bool:
         said = loose(_bounded(text))

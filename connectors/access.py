@@ -14,7 +14,7 @@ from uuid import UUID
 from connectors.sqlite import open_database
 
 What = Literal["show", "open", "replay", "dry run", "discard", "withdraw"]
-Fate = Literal["replayed", "discarded", "withdrawn"]
+Fate = Literal["replayed", "superseded", "discarded", "withdrawn"]
 FATES = get_args(Fate)
 
 _DDL = """

@@ -14,6 +14,7 @@ from connectors.systems import Page, Record, Unreadable
 PAGE = 200  # records whose checkpoint is kept together
 # Rows can become visible a little after rows with a later time: what is read again is a repeat and does no harm.
 OVERLAP = timedelta(minutes=10)
+LARGEST_PAGE = 64 << 20  # bytes of one answer: a thousand long reports
 _PACKED = 1  # zlib level: forms shrink to a fifth at once
 
 
@@ -22,14 +23,31 @@ def ask(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -
 
     Raises:
         httpx.HTTPError: no answer, or one that is not a success; its message names no address and no id.
-        Unreadable: the answer is no JSON.
+        Unreadable: the answer is no JSON, or larger than a page can be.
     """
-    response = http.get(url, params=params)
-    if not response.is_success:
+    try:
+        return json_value(_fetch(http, url, params))
+    except httpx.HTTPStatusError as why:  # its own message has the address, and the id of a record in it
         raise httpx.HTTPStatusError(
-            f"the system answers {response.status_code}", request=response.request, response=response
-        )
-    return json_value(response.content)
+            f"the system answers {why.response.status_code}", request=why.request, response=why.response
+        ) from None
+
+
+def _fetch(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -> bytes:
+    """Return the body of an answer, of which no more is read than a page can be.
+
+    Raises:
+        httpx.HTTPError: no answer, or one that is no success.
+        Unreadable: ``size``.
+    """
+    with http.stream("GET", url, params=params) as answer:
+        answer.raise_for_status()
+        body = bytearray()
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_PAGE:
+                raise Unreadable("size")
+    return bytes(body)
 
 
 def ask_one(http: httpx.Client, url: str, params: Mapping[str, str] | None = None) -> Any:

@@ -1,6 +1,7 @@
 """Drift: how much of a record its mapping reads. A form that somebody changes shows here before it hurts."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import jmespath
@@ -8,21 +9,19 @@ from jmespath.exceptions import JMESPathError
 
 from connectors.intake import Read
 from connectors.mapping import Mapped
+from connectors.reading.paths import unread
 from schemas.events import RawReportBody
 
 _MOST_NAMES = 200  # of one record; a payload with more keys that nobody reads is not a form
 
 
 def read(mapping: Mapped, record: Mapping[str, Any], body: RawReportBody | None) -> Read | None:
-    """Return how much of a record was read, or None where the mapping drops what it does not read."""
-    known = _form_known(mapping, record)
-    if body is None or mapping.document.get("unmapped", "seal") != "seal":
-        return Read(0, 0, form_known=known) if known is not None else None
-    # A key inside a group is named by its path; the group is one of the record's keys.
-    unread = {part for name in body.unmapped for part in (name, name.partition(".")[0])}
-    filled = [key for key, value in record.items() if value not in (None, "", [], {})]
-    left = [str(key) for key in filled if key in unread]
-    return Read(len(filled), len(filled) - len(left), tuple(left[:_MOST_NAMES]), known)
+    """Return how much of a record its mapping reads; None of one that became no report."""
+    if body is None:
+        return None
+    left, count = unread(record, mapping.reads)
+    names = tuple(islice(left, _MOST_NAMES))
+    return Read(count + len(left), count, names, _form_known(mapping, record))
 
 
 def _form_known(mapping: Mapped, record: Mapping[str, Any]) -> bool | None:

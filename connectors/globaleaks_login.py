@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from connectors.json_body import inside, load
+from connectors.payload import inside, json_value
 from connectors.systems import Unreadable
 
 _HEADER = "X-Session"
@@ -60,8 +60,9 @@ class Login(httpx.Auth):
         self, what: str, body: dict[str, Any], headers: dict[str, str]
     ) -> Generator[httpx.Request, httpx.Response, Any]:
         answer = yield httpx.Request("POST", f"{self._base}/api/auth/{what}", json=body, headers=headers)
-        answer.raise_for_status()
-        return load(answer.content)
+        if not answer.is_success:  # in our words: httpx's have the address
+            raise httpx.HTTPStatusError("the login is refused", request=answer.request, response=answer)
+        return json_value(answer.content)
 
 
 def _work(ident: str, salt: str) -> int:

@@ -5,12 +5,13 @@ Counts before noise, from the state folder: for a signed-in operator and the ope
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from connectors.deadletters import Listed
+from connectors.manners import TROUBLES
 from connectors.outbox import Outbox
+from connectors.pulls import State
 from connectors.rhythm import WEEKS, Silence, silence
 from connectors.sources import Source
 from connectors.tally import Tally, hour_of
@@ -46,6 +47,8 @@ class Week:
         mapped: share of filled keys that the mapping reads, 0 to 1; None where nothing says.
         consent_unknown_before: in the weeks before; None where too few came.
         mapped_before: in the weeks before; None where too few came.
+        too_large: deliveries larger than is taken.
+        ignored: records that the mapping says are no reports.
         form_unknown: reports of a form version that the mapping does not know.
         new_keys: names of keys never seen before that no mapping reads.
     """
@@ -58,6 +61,8 @@ class Week:
     mapped: float | None
     consent_unknown_before: float | None
     mapped_before: float | None
+    too_large: int
+    ignored: int
     form_unknown: int
     new_keys: int
 
@@ -74,7 +79,7 @@ class Health:
         dead: dead letters that nobody has dealt with, by reason.
         silence: against its usual rhythm.
         week: the last seven days.
-        pull: what is known of its last pull and sweep.
+        pull: how its pulls are going; None where it is not pulled.
         warnings: what an operator should look at, in words.
     """
 
@@ -85,7 +90,7 @@ class Health:
     dead: Mapping[str, int]
     silence: Silence
     week: Week
-    pull: Mapping[str, Any] = field(default_factory=dict)
+    pull: State | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -115,7 +120,7 @@ def health(
     waiting: Waiting,
     dead: Sequence[Listed],
     now: datetime,
-    pull: Mapping[str, Any] | None = None,
+    pull: State | None = None,
 ) -> Health:
     """Return the health of one source at ``now``."""
     hour = hour_of(now)
@@ -127,7 +132,7 @@ def health(
     # A test is heard too, but teaches no rhythm.
     heard = came | hours.get("test", {}).keys()
     last = datetime.fromtimestamp(max(heard) * 3600, UTC) if heard else None
-    found = Health(source.name, source.test, last, waiting, dict(reasons), quiet, week, pull or {})
+    found = Health(source.name, source.test, last, waiting, dict(reasons), quiet, week, pull)
     return replace(found, warnings=tuple(_warnings(found, now)))
 
 
@@ -157,6 +162,8 @@ def _week(hours: Mapping[str, Mapping[int, int]], keys: tuple[int, int], now: in
         mapped=share("keys_mapped", "keys_filled", recent=True),
         consent_unknown_before=share("consent_unknown", "new", recent=False),
         mapped_before=share("keys_mapped", "keys_filled", recent=False),
+        too_large=total("too_large", recent=True),
+        ignored=total("ignored", recent=True),
         form_unknown=total("form_unknown", recent=True),
         new_keys=new_keys if settled else 0,
     )
@@ -169,15 +176,21 @@ def _warnings(found: Health, now: datetime) -> list[str]:
             f"silent for {found.silence.hours} hours: about {found.silence.expected:.0f} active hours would be usual"
         )
     if found.waiting.oldest and (age := (now - found.waiting.oldest).total_seconds() / 3600) >= 2:
-        said.append(f"{found.waiting.count} messages wait to be delivered, the oldest for {age:.0f} hours")
+        said.append(
+            f"{_many(found.waiting.count, 'message')} not delivered yet, the oldest for {age:.0f} hours"
+        )
     if found.dead:
-        said.append(f"{sum(found.dead.values())} dead letters to look at")
+        said.append(f"{_many(sum(found.dead.values()), 'dead letter')} to look at")
+    if pull := found.pull:
+        said += [TROUBLES.get(code, code) for code in (pull.trouble, pull.doubt) if code]
     if week.refused:
-        said.append(f"{week.refused} deliveries could not be verified")
+        said.append(f"{_many(week.refused, 'delivery', 'deliveries')} not verified")
+    if week.too_large:
+        said.append(f"{_many(week.too_large, 'delivery', 'deliveries')} too large to be taken")
     if week.form_unknown:
-        said.append(f"{week.form_unknown} reports of a form version the mapping does not know")
+        said.append(f"{_many(week.form_unknown, 'report')} of a form version the mapping does not know")
     if week.new_keys:
-        said.append(f"{week.new_keys} keys never seen before, which the mapping does not read")
+        said.append(f"{_many(week.new_keys, 'key')} never seen before, which the mapping does not read")
     if _moved(week.mapped_before, week.mapped, -_FALL) and week.accepted >= _LEAST:
         said.append(
             f"the mapping reads {week.mapped:.0%} of what is filled in; before {week.mapped_before:.0%}"
@@ -187,6 +200,10 @@ def _warnings(found: Health, now: datetime) -> list[str]:
             f"consent is unknown in {week.consent_unknown:.0%}; before in {week.consent_unknown_before:.0%}"
         )
     return said
+
+
+def _many(n: int, one: str, more: str = "") -> str:
+    return f"{n} {one if n == 1 else more or one + 's'}"
 
 
 def _moved(before: float | None, after: float | None, by: float) -> bool:

@@ -29,6 +29,10 @@ class MailboxError(Exception):
     """The mailbox cannot be read. The message says which step failed, never what the server or a mail said."""
 
 
+class LoginRefused(MailboxError):
+    """To try again with the same password would lock the account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """A mailbox and how to reach it.
@@ -196,7 +200,7 @@ class _Session:
             raise
         except imaplib.IMAP4.error:
             imap.shutdown()
-            raise MailboxError("the mail server refused the login") from None
+            raise LoginRefused("the mail server refused the login") from None
         answer, _ = imap.select(_quoted(box.folder), readonly=True)
         if answer != "OK":
             imap.shutdown()

@@ -6,6 +6,7 @@ broker forgets (``hold``), when the node has found it again in ClickHouse.
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,28 +139,23 @@ class Outbox:
             connectors.sqlite.NotNow: there is no room, or somebody else holds the file; nothing was kept.
         """
         answers: list[tuple[UUID, bool]] = []
+        outcomes: Counter[tuple[str, str]] = Counter()
         checked = False
         with self._db.write():
             for index, key in enumerate(keys):
-                known = self._db.one(
-                    "SELECT event_id FROM delivery WHERE source = ? AND native = ? AND payload = ?",
-                    *(key.source, key.native, key.payload),
+                before = self._db.all(
+                    "SELECT payload, event_id FROM delivery WHERE source = ? AND native = ?",
+                    *(key.source, key.native),
                 )
+                known = next((event_id for payload, event_id in before if payload == key.payload), None)
                 if known:
-                    answers.append((UUID(bytes=known[0]), True))
-                    self._count(key.source, "duplicate")
+                    answers.append((UUID(bytes=known), True))
+                    outcomes[key.source, "duplicate"] += 1
                     continue
                 if not checked:  # what is known already may be promised again, however full it is
                     checked = True
                     self._look_for_room()
-                revision = (
-                    self._db.one(
-                        "SELECT count(*) FROM delivery WHERE source = ? AND native = ?",
-                        key.source,
-                        key.native,
-                    )
-                    or (0,)
-                )[0]
+                revision = len(before)
                 report_uid, key_ref, parcel = pack(index, revision)
                 self._db.execute(
                     "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?)",
@@ -169,8 +165,14 @@ class Outbox:
                     "INSERT OR IGNORE INTO report_key VALUES (?, ?)", (report_uid.bytes, key_ref.bytes)
                 )
                 self._put(parcel)
-                self._count(key.source, "new")
+                tally.arrive(self._db, parcel.event_id if parcel.marks == "dead" else report_uid)
+                outcomes[key.source, "new"] += 1
                 answers.append((parcel.event_id, False))
+            for (source, outcome), n in outcomes.items():
+                self._db.execute(
+                    "INSERT INTO tally VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                    (source, outcome, n),
+                )
             if noted:
                 self._note(noted(answers))
         return answers
@@ -187,9 +189,9 @@ class Outbox:
         For ``pack``, so that it is kept in the same transaction.
         """
         if revision == 0:
-            self._db.execute(
-                "INSERT OR IGNORE INTO first_epoch VALUES (?, ?, ?)", (key.source, key.native, now)
-            )
+            sql = "INSERT OR IGNORE INTO first_epoch VALUES (?, ?, ?)"
+            if self._db.execute(sql, (key.source, key.native, now)).rowcount:
+                return now
         row = self._db.one(
             "SELECT epoch FROM first_epoch WHERE source = ? AND native = ?", key.source, key.native
         )
@@ -330,9 +332,4 @@ class Outbox:
         self._db.execute(
             "INSERT INTO outbox (event_id, topic, key, value, marks, hour) VALUES (?, ?, ?, ?, ?, ?)",
             (parcel.event_id.bytes, parcel.topic, parcel.key, parcel.value, parcel.marks, self._hour()),
-        )
-
-    def _count(self, source: str, outcome: str) -> None:
-        self._db.execute(
-            "INSERT INTO tally VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (source, outcome)
         )

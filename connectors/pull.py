@@ -117,13 +117,16 @@ class Runner:
         except ValueError:
             raise Trouble("CONFIG") from None
         theirs = {k: _text(v) for k, v in source.pull.items() if k != "sealed"}
-        mapping, overlap = parts.mapping(source), timedelta(minutes=options.overlap_minutes)
+        is_mailbox = options.url.startswith("imaps://")
+        # A mailbox numbers its mails in the order in which they can be seen.
+        overlap = timedelta(0 if is_mailbox else options.overlap_minutes / 1440)
+        mapping = parts.mapping(source)
         checkpoint = parts.pulls.begin(source.name, parts.now(), overlap, self._config(source))
         taker = Taker(parts, source, mapping, options, counts)
         taker.ongoing = not backfill and parts.pulls.state(source.name).pulled_at is not None
         if backfill:
             checkpoint = None
-        if options.url.startswith("imaps://"):
+        if is_mailbox:
             if parts.mailbox is None:
                 raise Trouble("CONFIG")
             for message, reached in parts.mailbox({**theirs, "login": secret}, checkpoint):
@@ -180,7 +183,11 @@ def _tried(listing: Callable[[], None]) -> Exception | None:
     """List; return what went wrong, so that the pull goes on: a broken listing must not keep new reports away."""
     try:
         listing()
-    except (Trouble, Unreadable, httpx.HTTPError) as why:
+    except Trouble as why:
+        if why.code in ("LOGIN", "LIMITED", "ELSEWHERE"):  # it would be the same for the pull
+            raise
+        return why
+    except (Unreadable, httpx.HTTPError) as why:
         return why
     return None
 

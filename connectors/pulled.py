@@ -25,7 +25,7 @@ Fetch = Callable[[list[str]], Iterable[Record]]
 TOGETHER = 200  # deliveries in one durable transaction
 FETCHED = 200  # records that are only listed, asked for at once
 TLS = ("https://", "imaps://")
-# A mailbox: its options (with `login`, opened) and a checkpoint; yields messages, each with the checkpoint after it.
+# `connectors/mailbox.py`: options (with `login`, opened) and a checkpoint in, messages with checkpoints out.
 Mailbox = Callable[[Mapping[str, str], str | None], Iterable[tuple[bytes, str]]]
 
 
@@ -135,6 +135,7 @@ class Taker:
         self.sweep = parts.pulls.sweeps(source.name)
         self.brought: set[bytes] = set()  # reports, by keyed hash, that pages brought
         self._roots: dict[bytes, Root] = {}
+        self._versions: dict[bytes, bytes] = {}
 
     def page(self, taken: Iterable[Taken], checkpoint: str) -> None:
         """Take in a page; note its checkpoint when all of it is durable."""
@@ -161,11 +162,21 @@ class Taker:
             if isinstance(taken, Skipped) and taken.why == "FETCH":
                 only_listed.append(taken.root_id)
             else:
+                self._version_of(record, taken)
                 yield taken
         for ids in parted(only_listed, FETCHED):
             whole = [] if fetched or self.fetch is None else list(self.fetch(ids))
             self.counts["unfetched"] += max(0, len(ids) - len(whole))
             yield from self.understood(whole, fetched=True)
+
+    def _version_of(self, record: Record, taken: Taken) -> None:
+        """Hold the version that a record says it is of, so that a sweep need not fetch it to know."""
+        if self.mapping is None or isinstance(taken, Skipped) or taken.body is None:
+            return
+        _, version = self.mapping.identity(record)
+        if version is not None:
+            name, tokens = self.source.name, self.parts.tokens
+            self._versions[native(tokens, name, taken.root_id)] = version_digest(tokens, name, version)
 
     def take(self, taken: Iterable[Taken]) -> dict[bytes, bool]:
         """Durably accept what came; return the reports it was about, by keyed hash, and whether each was accepted."""
@@ -210,7 +221,7 @@ class Taker:
             replace(
                 blank,
                 payload=canonical_json({"withdrawn": root.turn}),
-                body=told if root.wants_case else RawReportBody(),
+                body=told if root.wants_case else RawReportBody(consent="NO"),
                 op="WITHDRAW",
                 native=root.root,
             )
@@ -233,7 +244,9 @@ class Taker:
             return []
         old = not self.ongoing if age is None else age > timedelta(hours=self.options.backfill_after_hours)
         asked = wants_case(_Told(taken.body.consent, taken.body.consent_scopes, taken.test))
-        self.note(replace(root, taken=True, withdrawn=False, missing=0, wants_case=asked))
+        self.counts["returned"] += root.withdrawn
+        version = self._versions.pop(root.root, root.version)
+        self.note(replace(root, version=version, taken=True, withdrawn=False, missing=0, wants_case=asked))
         # What comes back after it was withdrawn is new, although its content has been here before.
         mark = canonical_json({"turn": root.turn}) if root.turn else b""
         return [replace(taken, payload=taken.payload + mark, history=old)]
@@ -249,6 +262,11 @@ class Taker:
             unfit = dead(self.source, self.mapping, self.verification, deliveries[0].payload, "UNMAPPABLE")
             deliveries, answers = [unfit], self.parts.accept([unfit])
         yield from zip(deliveries, (answer.duplicate for answer in answers), strict=True)
+
+
+def version_digest(tokens: Tokens, source: str, version: str) -> bytes:
+    """Return what is remembered of a version, 32 bytes."""
+    return tokens.digest("pull-version", source, version)
 
 
 @dataclass(frozen=True, slots=True)

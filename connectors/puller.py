@@ -34,7 +34,7 @@ class Puller(threading.Thread):
         """
         super().__init__(name="puller", daemon=True)
         self._runner, self._connected, self._jitter, self._ran = runner, connected, jitter, ran
-        self._stopping = threading.Event()
+        self._stopping, self._building = threading.Event(), threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
 
     def run(self) -> None:
@@ -68,7 +68,8 @@ class Puller(threading.Thread):
         """Pull one source until it is disconnected."""
         troubled = ""
         try:
-            runner = self._runner(self._sleep)
+            with self._building:  # the first to open a file makes it, and would be in the way of the others
+                runner = self._runner(self._sleep)
             while (source := self._connected().get(name)) and source.pull:
                 if runner.due(source):
                     ran = runner.run(source)

@@ -10,8 +10,8 @@ Pure: hours in, judgement out. The rule:
 If silences come from one distribution, whatever it is, the next one is the longest of n + 1 with a chance of
 1 / (n + 1): about one in eight weeks, however busy the source. ``FACTOR`` makes that rarer. Measured on simulated sources
 (steady, day and night with quiet weekends, in clusters; one report in 33 hours up to ten an hour): 0 to 1.7 false
-alarms a year and source. A line that broke was noticed after 4 to 12 hours at ten reports an hour, after about a
-day at one in two hours, after six days at one in 33 hours. ``tests/test_health.py`` measures some of these again.
+alarms a year and source. A line that broke was noticed after 4 to 18 hours at ten reports an hour, within two
+days at one in two hours, within two weeks at one in 33 hours. ``tests/test_health.py`` measures some of these again.
 """
 
 from collections.abc import Collection

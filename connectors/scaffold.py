@@ -108,7 +108,8 @@ def guess(found: list[Leaf]) -> dict[str, Leaf]:
             if one.target in taken:
                 continue
             pattern = re.compile(how.format(f"(?:{one.words})"))
-            kinds = {*one.kinds.split(), "list"}  # of a list its first, where one answer is meant
+            kinds = {*one.kinds.split()}
+            kinds |= {"list"} if "text" in kinds else set()  # of a list its first, where one answer is meant
             leaf = next((x for x in left if x.kind in kinds and pattern.fullmatch(x.words)), None)
             if leaf:
                 first = "[0]" if leaf.kind == "list" and "list" not in one.kinds else ""
@@ -117,13 +118,21 @@ def guess(found: list[Leaf]) -> dict[str, Leaf]:
     return taken
 
 
-def scaffold(name: str, system: System | None, record: Record, tz: str = "UTC", country: str = "TH") -> str:
+def scaffold(
+    name: str,
+    system: System | None,
+    record: Record,
+    like: Mapping[str, Any] | None = None,
+    tz: str = "UTC",
+    country: str = "TH",
+) -> str:
     """Return the YAML of a first mapping.
 
     Args:
         name: of the mapping.
         system: whose record it is; None for a row of a file.
         record: the sample.
+        like: a mapping of another form of this system, from which comes what all its forms share.
         tz: the time zone of times without one.
         country: ISO 3166-1 of its provinces.
     """
@@ -131,7 +140,8 @@ def scaffold(name: str, system: System | None, record: Record, tz: str = "UTC", 
     guessed = guess(found)
     used = {leaf.path.removesuffix("[0]") for leaf in guessed.values()}
     rest = [leaf.path for leaf in found if leaf.path not in used]
-    root = (system.root if system else "") or _id(found)
+    shared = {key: (like or {}).get(key) for key in ("id", "op", "fetch_if", "attachments")}
+    shared["id"] = shared["id"] or {"root": _id(found), "version": None}
     lines = [
         "# A first mapping, guessed from the names of a sample's fields: look at every line, then take this one away.",
         f"# `chorus source check SAMPLE --mapping {name}` shows what becomes of a report.",
@@ -140,11 +150,10 @@ def scaffold(name: str, system: System | None, record: Record, tz: str = "UTC", 
         f"connector: {system.name if system else 'file'}",
         f"when: {_quoted(_when(system, record, found))}",
         f"require: [{', '.join(_quoted(guessed[t].path) for t in _NEEDED[1:] if t in guessed)}]",
-        "min_mapped_share: 0.3",
-        f"id: {{root: {_quoted(root)}, version: {_quoted(system.version) if system and system.version else 'null'}}}",
-        "op: null",
+        f"min_mapped_share: {len(used) / 2 / max(1, len(found)):.2f}",  # half of what the sample has
+        *(f"{key}: {_flow(value)}" for key, value in shared.items() if value),
         "fields:",
-        f"  channel: {{const: {_CHANNEL.get(system.name, 'ENUMERATOR') if system else 'PAPER_FORM'}}}",
+        f"  channel: {{const: {_CHANNEL.get(system.name, 'ENUMERATOR') if system else 'IN_PERSON'}}}",
         f"  country: {{const: {country}}}",
     ]
     for target, leaf in guessed.items():
@@ -155,6 +164,8 @@ def scaffold(name: str, system: System | None, record: Record, tz: str = "UTC", 
             lines.append(f"  {target}: {{path: {_quoted(leaf.path)}, {rule}{zone}{split}}}  # guessed")
     story = guessed.get("narrative")
     lines.append(f"narratives: {{story: {_quoted(story.path)}}}  # guessed" if story else "narratives: {}")
+    if story:
+        lines.append(f"hold_if: {_quoted(f'withdraws({story.path})')}")
     lines += _consent(guessed)
     lines += ["attachments_policy: list_only", "unmapped: seal"]
     if rest:
@@ -219,6 +230,11 @@ def _id(found: list[Leaf]) -> str:
             if re.fullmatch(pattern, leaf.words):
                 return leaf.path
     return "id"
+
+
+def _flow(value: Any) -> str:
+    # JSON is YAML's flow style.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ import httpx
 
 from connectors.intake import native
 from connectors.manners import Trouble
-from connectors.pulled import TOGETHER, Taker, parted
+from connectors.pulled import TOGETHER, Taker, parted, version_digest
 from connectors.pulls import Root
 from connectors.systems import Pull
 
@@ -44,7 +44,7 @@ class Sweep:
             gone, differ, found = [], {}, []
             for listed in some:
                 root = self._taker.root(native(tokens, self._name, listed.root_id))
-                version = tokens.digest("pull-version", self._name, listed.version)
+                version = version_digest(tokens, self._name, listed.version)
                 found.append(root.root)
                 if listed.gone:
                     gone.append(root)
@@ -75,7 +75,7 @@ class Sweep:
         for root_id, root in differ.items():
             before = self._parts.pulls.root(self._name, root.root)
             seen = "changed" if before and before.version else "unseen"
-            why = "missing" if root.root not in known else "returned" if root.withdrawn else seen
+            why = "missing" if root.root not in known else "" if root.withdrawn else seen
             self._wanted[root_id] = _Wanted(root, why)
 
     def _fetch(self) -> None:
@@ -96,7 +96,7 @@ class Sweep:
         self._counts["unfetched"] += max(0, short)
         wanted = {w.root.root: w for w in self._wanted.values()}
         for root, accepted in about.items():
-            if accepted and root in wanted:
+            if accepted and root in wanted and wanted[root].why:  # what returned is counted where it is taken
                 self._counts[wanted[root].why] += 1
         # What is no report says nobody its id. Where something is short, such are fetched again by the next sweep.
         done = [root for root in wanted if root in about or short <= 0]

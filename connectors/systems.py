@@ -100,8 +100,6 @@ class System:
         schemes: how its deliveries can be verified; empty where it never calls.
         header: the header of its static secret, where the operator names none.
         form: JMESPath of the id of the form a record is of.
-        root: JMESPath of a record's own id, which its edits share.
-        version: JMESPath of what changes with an edit.
         answers: what its deliveries are answered.
         pull: how it is asked; None where it cannot be.
     """
@@ -113,8 +111,6 @@ class System:
     pull: Pull | None = None
     header: str = "authorization"
     form: str = ""
-    root: str = ""
-    version: str = ""
 
 
 @cache

@@ -1,6 +1,10 @@
 """Taking in many rows: mapped in a second process while the first seals and keeps those before."""
 
+import ctypes
 import os
+import resource
+import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,6 +23,7 @@ Row = dict[str, Any] | bytes
 ALONE = 3_000
 """Rows after which a second process is worth its start."""
 
+_PR_SET_PDEATHSIG = 1
 _BATCH, _AHEAD = 250, 4  # rows that go to it at a time, and how many batches it may be ahead
 
 
@@ -78,6 +83,11 @@ _mapped: list[tuple[Source, Mapped | None]] = []
 
 
 def _begin(source: Source, mapping: Mapped | None) -> None:
+    """Prepare the second process: it dies with the first, and leaves no core of its memory, which holds words."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C the first process tells it
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _mapped[:] = [(source, mapping)]
 
 

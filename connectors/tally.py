@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS key_seen (source TEXT, digest BLOB, hour INTEGER NOT 
   PRIMARY KEY (source, digest)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead_origin (event_id BLOB PRIMARY KEY, verification TEXT NOT NULL,
   test INTEGER NOT NULL, hour INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arrival (name BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 """
 KEPT = timedelta(days=100)  # of the counts; longer than a dead letter lives
 _MOST_KEYS = 2_000  # names of keys noted per source: who sends more is not drifting but hostile
@@ -80,6 +81,14 @@ def write(db: Database, notes: Notes) -> None:
     )
 
 
+def arrive(db: Database, name: UUID) -> None:
+    """Note that a report, or the event of a dead letter, came with the row just put in the outbox."""
+    db.execute(
+        "INSERT INTO arrival VALUES (?, last_insert_rowid()) ON CONFLICT DO UPDATE SET seq = excluded.seq",
+        (name.bytes,),
+    )
+
+
 def prune(db: Database, hour: int) -> None:
     """Forget what is older than ``KEPT`` at ``hour``, inside a transaction of the caller."""
     oldest = hour - int(KEPT / timedelta(hours=1))
@@ -116,6 +125,16 @@ class Tally:
             *(hour, hour, source),
         )
         return (row[0], row[1]) if row else (0, 0)
+
+    def arrival(self, name: UUID) -> int | None:
+        """Return when the newest version of a report, or a dead letter's event, came: a number that only grows."""
+        row = self._db.one("SELECT seq FROM arrival WHERE name = ?", name.bytes)
+        return int(row[0]) if row else None
+
+    def arrived(self, name: UUID, seq: int) -> None:
+        """Note that what is newest of a report came at ``seq``, although it was taken in later."""
+        with self._db.write():
+            self._db.execute("UPDATE arrival SET seq = ? WHERE name = ?", (seq, name.bytes))
 
     def origin(self, event_id: UUID) -> Origin | None:
         """Return what was noted of a dead letter's delivery, or None."""

@@ -25,6 +25,8 @@ from connectors.buried import Letters, RemoteLetters, StoredLetters, Wanted
 from connectors.deadletters import DeadLetters
 from connectors.health import Health, Waiting, health, waiting
 from connectors.mapping import Mapped, load
+from connectors.opening import Tools
+from connectors.pulls import Pulls
 from connectors.secrets import operator_token
 from connectors.sources import Source
 from connectors.tally import Tally
@@ -71,7 +73,7 @@ def dead_letters(node: Node, letters: Letters, sent: Callable[[], None] = lambda
 
         return still_dead
 
-    return DeadLetters(
+    tools = Tools(
         letters,
         node.keys(),
         node.outbox(),
@@ -86,6 +88,7 @@ def dead_letters(node: Node, letters: Letters, sent: Callable[[], None] = lambda
         lambda data: try_again()(data),
         sent,
     )
+    return DeadLetters(tools)
 
 
 @contextmanager
@@ -119,8 +122,15 @@ def healths(node: Node, work: DeadLetters, name: str | None = None) -> list[Heal
     connected = [sources.find(node.home, name)] if name else list(sources.connected(node.home).values())
     tally, waits = Tally(node.home / "outbox.db"), waiting(node.outbox(), node.codec)
     dead = work.listed(Wanted(source=name))
+    pulls = Pulls(node.home, node.tokens) if any(s.pull for s in connected) else None
     now = node.now()
-    return [health(s, tally, waits.get(s.name, Waiting()), dead, now) for s in connected]
+    return [
+        health(
+            *(s, tally, waits.get(s.name, Waiting()), dead, now),
+            pulls.state(s.name) if pulls and s.pull else None,
+        )
+        for s in connected
+    ]
 
 
 def routes(node: Node, sent: Callable[[], None]) -> list[BaseRoute]:

@@ -6,6 +6,7 @@ every request, so that nothing waits.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -13,7 +14,6 @@ import logging
 import re
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -151,7 +151,7 @@ class FakeSystem:
         if _nth(days.asked, days.fail_every):
             return Response(SECRET, 503)
         if _nth(days.asked, days.slow_every):
-            time.sleep(days.slow_seconds)
+            await asyncio.sleep(days.slow_seconds)
         path = request.url.path
         for start, answer in {**_DIALECTS, **self.extra}.items():
             if path.startswith(start):
@@ -205,7 +205,7 @@ def _kobo(fake: FakeSystem, request: Request) -> Response:
     after = query.get("_id", {}).get(
         "$gt", -1
     )  # looked at first, so that not all is written out for every page
-    rows = [_kobo_row(row) for row in fake.world.alive() if row.number > after]
+    rows = [kobo_row(row) for row in fake.world.alive() if row.number > after]
     rows = sorted((r for r in rows if _mongo(query, r)), key=lambda r: r["_id"])
     start, limit = int(asked.get("start", 0)), min(int(asked.get("limit", 100)), 1000)
     page = rows[start : start + limit]
@@ -215,7 +215,7 @@ def _kobo(fake: FakeSystem, request: Request) -> Response:
     return JSONResponse({"count": len(rows), "next": more, "previous": None, "results": page})
 
 
-def _kobo_row(row: Row) -> dict[str, Any]:
+def kobo_row(row: Row) -> dict[str, Any]:
     known = {"meta/rootUuid": f"uuid:{row.root}"}
     if row.version:
         known["meta/deprecatedID"] = f"uuid:{row.root[:-2]}{row.version - 1:02d}"

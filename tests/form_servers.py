@@ -1,12 +1,9 @@
-"""A small HTTP server that answers as a test says: what pulls are tried against."""
+"""What the tests of the form systems' pulls share: a server that may refuse, and a pull, a sweep and a fetch of it."""
 
-import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from local_api import served
 
 
 class Refused(Exception):
@@ -21,37 +18,14 @@ class Refused(Exception):
 def serving(answer):
     """Serve ``answer(method, path, params, headers, body) -> JSON value``; yield the server's address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answered(*asked):
+        try:
+            return 200, answer(*asked)
+        except Refused as why:
+            return why.status, {"detail": "SECRET of the server"}
 
-        def do_GET(self):
-            url = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {k.lower(): v for k, v in self.headers.items()}
-            try:
-                status, value = 200, answer(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
-            except Refused as why:
-                status, value = why.status, {"detail": "SECRET of the server"}
-            raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        do_POST = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(answered) as address:
+        yield address
 
 
 def client(pull, options, secret="user:password"):

@@ -5,10 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from connectors.manners import Client, Manners, Pace, origins
+
+
+def asking(url: str, login: Mapping[str, Any]) -> Client:
+    """Return the client that pulls ask with, for one server."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    pace = Pace(1_000_000, now, sleep)
+    return Client(Manners(origins([url]), 16_000_000, 10, 2), pace, login, now, sleep)
+
 
 # (method, path, query, headers by lower-case name, body) to (status, value of JSON)
 Answer = Callable[[str, str, dict[str, str], Mapping[str, str], bytes], tuple[int, Any]]

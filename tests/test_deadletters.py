@@ -18,10 +18,13 @@ from operated import CANARY, ROW, Operated, now
 from connectors import sources
 from connectors.buried import NoSuchLetter, Wanted, from_json, to_json
 from connectors.clickhouse import ClickHouse
-from connectors.deadletters import LIFE, NotWithdrawn, Outcome, without_hold
+from connectors.deadletters import LIFE, NotWithdrawn
 from connectors.intake import Delivery
 from connectors.keystore import KeyMissing
 from connectors.mapping import load
+from connectors.replay import Outcome, without_hold
+from connectors.seal import unseal
+from connectors.taking import take_record
 from connectors.unsealed import readable
 from connectors.web import operator_pages
 from schemas import topics
@@ -245,7 +248,7 @@ def test_discarding_a_sealed_report_destroys_the_reports_own_key(at: Operated) -
     at.take(ROW | {"agreed": "yes"})
     (row,) = at.outbox.unsent(0, 10)
     (report,) = at.sealed()
-    broken = replace(at.work()._codec.decode(type(report), row.parcel.value), consent="NO")
+    broken = replace(at.node.codec.decode(type(report), row.parcel.value), consent="NO")
     letter = at.die_in_the_stream(at.node.codec.encode(broken))
     assert letter.reason == "UNSEALABLE"
     at.discarded([letter.dead_letter_id])
@@ -421,6 +424,7 @@ def test_discard_counts_first_and_asks(at: Operated, run) -> None:
     assert "2\tUNMAPPABLE" in declined.stdout and declined.exit_code == 1 and len(at.open_ids()) == 2
     assert run("discard", "--why", "all of them").exit_code == 1  # says nothing of which
     assert "2 discarded" in run("discard", "--reason", "UNMAPPABLE", "--why", "load test", "--yes").stdout
+    assert at.log.entries()[0].which == "reason=UNMAPPABLE by id"
     assert not at.open_ids()
 
 
@@ -441,3 +445,58 @@ def test_a_letter_that_is_not_there_is_a_message(run) -> None:
 
 def test_every_outcome_can_be_said() -> None:
     assert set(commands._SAID) == set(get_args(Outcome)) == set(operator_pages._SAID)
+
+
+def test_history_that_did_not_fit_when_it_was_pulled_does_not_count_later_either(at: Operated) -> None:
+    pull = {"url": "https://pulled.test", "backfill_after_hours": 72}
+    sources.write(at.home, replace(at.source, pull=pull))
+    told = [now() - timedelta(days=days) for days in (1, 30)]
+    rows = [ROW | {"ref": f"r-{n}", "told": when.isoformat()} for n, when in enumerate(told)]
+    found = sources.find(at.home, "hotline")
+    taken = [take_record(found, load("told", at.home), row, "PULL_TLS") for row in rows]
+    at.node.door().accept([one for one in taken if isinstance(one, Delivery)])
+    at.land()
+    at.mend()
+    path = at.home / "mappings" / "told.yaml"
+    text = path.read_text(encoding="utf-8")
+    submitted = "  submitted_at: {path: told, as: datetime, tz: UTC}\nnarratives:"
+    path.write_text(text.replace("narratives:", submitted), encoding="utf-8")
+    became = at.work().replay(Wanted(source="hotline"), "tester")
+    assert [one.outcome for one in became] == ["accepted", "accepted"]
+    assert sorted(report.consent_scopes for report in at.sealed()) == [(), ("AGGREGATE_STATISTICS",)]
+
+
+def test_the_receipt_of_a_dead_letter_leads_to_the_report_it_became(at: Operated) -> None:
+    (letter,) = at.died(ROW)
+    event = at.work()._letters.get([letter])[0].event_id
+    assert event and at.outbox.promises.of(at.outbox.report_of(event) or uuid4()).held
+    at.mend()
+    assert outcomes(at, letter) == ["accepted"]
+    (report,) = at.sealed()
+    assert not at.outbox.promises.of(report.report_uid).held
+
+
+def test_an_old_version_never_takes_the_place_of_a_newer_one(at: Operated) -> None:
+    old, newer = ROW | {"story": "first"}, ROW | {"story": "second"}
+    (first,), (second,) = at.died(old), at.died(newer)
+    at.mend()
+    at.take(ROW | {"story": "third"})  # the source edited it again, and this time it fitted
+    assert outcomes(at, first, dry_run=True) == ["superseded"]
+    assert outcomes(at, first, second) == ["superseded"] * 2
+    assert len(at.sealed()) == 1 and not at.open_ids()
+    assert {row.fate for row in at.work().listed(Wanted(), closed=True)} == {"superseded"}
+
+
+@pytest.mark.parametrize("first_tried", [0, 1])
+def test_versions_that_died_come_back_in_their_order_however_they_are_tried(
+    first_tried: int, at: Operated
+) -> None:
+    letters = [at.died(ROW | {"story": story})[0] for story in ("first", "second")]
+    at.mend()
+    told = [outcomes(at, letters[n])[0] for n in (first_tried, 1 - first_tried)]
+    assert told == (["accepted", "accepted"] if first_tried == 0 else ["accepted", "superseded"])
+    newest = max(at.sealed(), key=lambda report: report.revision)
+    body = at.node.codec.decode_body(
+        RawReportBody, newest.body_schema, unseal(newest, at.node.keys().key(newest.key_ref))
+    )
+    assert [narrative.text for narrative in body.narratives] == ["second"]

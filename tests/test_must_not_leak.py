@@ -29,6 +29,13 @@ SYSTEMS = {
     "typeform__webhook.json": "typeform_complaint",
     "globaleaks__rtip_detail.json": "globaleaks_report",
     "connect__contact_record.json": "connect_contact",
+    "kobo__webhook_new.json": "kobo_grievance",
+    "kobo__data_api_page.json": "kobo_grievance",
+    "odk__odata_page1.json": "odk_grievance",
+    "commcare__form_forward.json": "commcare_grievance",
+    "primero__webhook_incident.json": "primero_incident",
+    "primero__api_cases_page.json": "primero_case",
+    "surveycto__wide.json": "surveycto_grievance",
 }
 
 

@@ -1,22 +1,11 @@
-"""Bytes of strangers into plain values: every refusal has a reason, and repeats nothing."""
+"""JSON of strangers: its limits, and that a refusal repeats nothing."""
 
 import pytest
+from form_servers import serving
 
-from connectors.payload import json_value, xml_value
+from connectors import asking
+from connectors.payload import dicts, inside, json_value
 from connectors.systems import Unreadable
-
-BILLION = b"""<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "SECRET"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
-<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><data><x>&c;</x></data>"""
-OUTSIDE = b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/hostname">]><data><x>&x;</x></data>'
-
-
-def why(read, raw):
-    with pytest.raises(Unreadable) as caught:
-        read(raw)
-    assert (
-        caught.value.__suppress_context__ or caught.value.__context__ is None
-    )  # the parser quotes the payload
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -24,16 +13,24 @@ def why(read, raw):
     [
         (b"", "syntax"),
         (b'{"a": "SECRET', "syntax"),
-        (b'{"a": NaN}', "syntax"),
+        (b'{"SECRET": NaN}', "syntax"),
         (b'{"a": 1e999}', "syntax"),
+        (b'"\\ud800"', "syntax"),
+        (b'{"a": 1} {"b": 2}', "syntax"),
         (b'{"a": "\xff\xfe"}', "encoding"),
+        ("{}".encode("utf-16"), "encoding"),
         (b"[" * 10_000, "depth"),
         (b"[" * 150 + b"]" * 150, "depth"),
         (b'{"a":' * 101 + b"1" + b"}" * 101, "depth"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "depth"),
     ],
 )
 def test_json_that_no_form_sends(raw, reason):
-    assert why(json_value, raw) == reason
+    with pytest.raises(Unreadable) as caught:
+        json_value(raw)
+    assert str(caught.value) == reason
+    # The parser quotes what it could not read.
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_json_may_have_a_byte_order_mark_and_be_as_deep_as_forms_are():
@@ -41,39 +38,24 @@ def test_json_may_have_a_byte_order_mark_and_be_as_deep_as_forms_are():
     assert json_value(b"[" * 99 + b"]" * 99)
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (b"<data>SECRET", "syntax"),
-        (b"<data>text</data>", "shape"),
-        (b"<data><a>\xff\xff</a></data>", "encoding"),
-        (b'<?xml version="1.0" encoding="no-such"?><data><a>1</a></data>', "encoding"),
-        (BILLION, "shape"),
-        (OUTSIDE, "shape"),
-        (b"<data><x>&undefined;</x></data>", "syntax"),
-        (b"<a>" * 10_000 + b"</a>" * 10_000, "depth"),
-        (b"<data>" + b"<a>1</a>" * 500_001 + b"</data>", "size"),
-    ],
-)
-def test_xml_that_no_form_sends(raw, reason):
-    assert why(xml_value, raw) == reason
+@pytest.mark.parametrize("value", [{}, "a", None, [1], [{}, None]])
+def test_what_is_no_list_of_objects(value):
+    with pytest.raises(Unreadable, match=r"^shape$"):
+        dicts(value)
 
 
-def test_xml_as_forms_send_it():
-    name, root = xml_value(
-        b'<data xmlns="http://form" xmlns:n1="http://meta" id="f"><n1:meta><n1:instanceID>uuid:1</n1:instanceID>'
-        b"</n1:meta><empty/><many>1</many><many>2</many></data>"
-    )
-    assert name == "data"
-    assert root == {
-        "@xmlns": "http://form",
-        "@id": "f",
-        "meta": {"instanceID": "uuid:1"},
-        "empty": None,
-        "many": ["1", "2"],
-    }
+def test_what_is_inside():
+    value = {"a": [{"b": 1}]}
+    assert inside(value, "a", 0, "b") == 1
+    assert [inside(value, *path) for path in (("a", 1), ("b",), ("a", "b"), ("a", 0, "b", "c"))] == [None] * 4
 
 
-def test_xml_in_utf_16_is_read_as_it_says():
-    _, root = xml_value('<?xml version="1.0" encoding="UTF-16"?><d><a>ก</a></d>'.encode("utf-16"))
-    assert root == {"a": "ก"}
+def test_no_more_of_an_answer_is_read_than_a_page_can_be(monkeypatch):
+    monkeypatch.setattr(asking, "LARGEST_PAGE", 1000)
+    for size, fits in ((900, True), (1100, False)):
+        with serving(lambda *_, size=size: "x" * size) as address, asking.httpx.Client() as http:
+            if fits:
+                assert asking.ask(http, address) == "x" * size
+            else:
+                with pytest.raises(Unreadable, match=r"^size$"):
+                    asking.ask(http, address)

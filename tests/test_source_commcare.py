@@ -4,10 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
+from form_servers import Refused, fetched, pulled, serving, swept
+from intake_fixtures import (
+    MANIFEST,
+    assert_as_the_manifest_says,
+    delivered,
+    expected,
+    only,
+    outcome,
+    simple,
+    taken,
+    taken_json,
+)
 
 from connectors.sources.commcare import SYSTEM, records
 from connectors.systems import Delivered, Listed, Unreadable
-from tests.form_servers import Refused, fetched, pulled, serving, swept
 
 HERE = Path(__file__).parent / "intake"
 FORM = json.loads((HERE / "commcare__form_forward.json").read_text(encoding="utf-8"))
@@ -35,7 +46,7 @@ def test_a_form_is_the_same_forwarded_and_in_the_list():
 
 def test_a_stub_names_a_form_without_its_answers():
     stub = {"received_on": "2026-11-12T01:12:42Z", "form_id": "f1", "case_ids": ["c1"]}
-    assert read(stub) == [{"id": "f1", "received_on": "2026-11-12T01:12:42Z"}]
+    assert read(stub) == [{"id": "f1", "received_on": "2026-11-12T01:12:42Z", "form_stub": True}]
 
 
 def test_a_form_in_xml_has_the_shape_of_json():
@@ -144,3 +155,73 @@ def test_a_sweep_says_what_is_archived_and_lists_each_form_once():
         assert len(listed) == 4 and [item.gone for item in listed] == [False, True, False, False]
         assert listed[0] == Listed("f1", "2026-11-01T00:00:00.000000Z")
         assert [f["id"] for f in fetched(SYSTEM.pull, options(address), ["f3", "f9"])] == ["f3"]
+
+
+MAPPING = "commcare_grievance"
+
+
+def test_every_fixture_becomes_what_the_manifest_says():
+    (forwarded,) = assert_as_the_manifest_says("commcare__form_forward.json", MAPPING)
+    first, again = taken(MAPPING, delivered("commcare__form_list_page.json"))
+    told, want = outcome(first), expected(MANIFEST["commcare__form_list_page.json"]["expect"]["records"][0])
+    assert {k: simple(told[k]) for k in want} == want
+    # The same id and the same content: the outbox takes it for a repeat.
+    assert (again.root_id, again.payload) == (forwarded.root_id, forwarded.payload)
+
+
+def becomes(form=(), **changes):
+    return taken_json(MAPPING, {**FORM, **changes, "form": {**FORM["form"], **dict(form)}})
+
+
+def test_archiving_withdraws_and_an_edit_is_a_revision():
+    assert only(becomes(archived=True)).op == "WITHDRAW"
+    assert only(becomes(archived="true")).op == "WITHDRAW"
+    assert only(becomes(archived="false")).op == "CREATE"
+    assert only(becomes(archived=True, form={"details": "delete my report"})).op == "WITHDRAW"
+    edit = only(becomes(edited_on="2026-11-13T00:00:00Z", metadata={**FORM["metadata"], "deprecatedID": "x"}))
+    assert (edit.op, edit.root_id) == ("UPDATE", FORM["id"])
+
+
+def test_a_stub_has_its_form_fetched():
+    (skipped,) = taken_json(MAPPING, {"received_on": "2026-11-12T01:12:42Z", "form_id": "f1", "case_ids": []})
+    assert (skipped.why, skipped.root_id) == ("FETCH", "f1")
+
+
+def test_a_case_another_form_and_a_form_without_an_id_are_refused():
+    case = {"case_id": "c1", "properties": {"case_name": "x"}, "closed": False}
+    for value in (case, {**FORM, "form": {"registration": {"name": "x"}}}, {**FORM, "id": None}):
+        (refused,) = taken_json(MAPPING, value)
+        assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_the_same_form_in_xml_is_the_same_report():
+    xml = XML.replace(
+        b"<details/>", b"<details>x</details><grievance>docs</grievance><consent_share>stats</consent_share>"
+    )
+    got = only(taken(MAPPING, Delivered(xml, "text/xml", headers={"received-on": "2026-11-12T01:12:42.5Z"})))
+    assert (got.root_id, got.body.admin1, got.body.indicators) == ("f1", "TH-63", ("RID",))
+    assert got.body.consent_scopes == ("AGGREGATE_STATISTICS",)
+    assert got.body.submitted_at.isoformat() == "2026-11-12T01:12:42.500000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "consent"),
+    [
+        ("1", "YES"),
+        (1, "YES"),
+        ("0", "NO"),
+        (0, "NO"),
+        ("", "UNKNOWN"),
+        (None, "UNKNOWN"),
+        ("2", "UNKNOWN"),
+        (True, "UNKNOWN"),
+    ],
+)
+def test_consent_is_one_or_nought_and_nothing_else(given, consent):
+    assert only(becomes(form={"consent": given})).body.consent == consent
+
+
+def test_what_the_form_itself_is_in_is_no_attachment():
+    photo = {"content_type": "image/jpeg", "length": 9000, "url": "https://h/p.jpg"}
+    (attachment,) = only(becomes(attachments={**FORM["attachments"], "p.jpg": photo})).body.attachments
+    assert (attachment.name, attachment.mime, attachment.bytes) == ("p.jpg", "image/jpeg", 9000)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from intake_fixtures import INTAKE, assert_as_the_manifest_says, delivered, only, outcome, read, taken_json
-from local_api import served
+from local_api import asking, served
 
 from connectors.sources.globaleaks import SYSTEM
 from connectors.systems import Page, Record, Unreadable
@@ -239,7 +239,7 @@ def stamp(time: str) -> int:
 
 def pull(url: str, checkpoint: str | None = None, secret: str = "s3cret", **options: str) -> list[Page]:
     told = {"url": url, **options}
-    with httpx.Client(**SYSTEM.pull.login(told, secret)) as http:
+    with asking(url, SYSTEM.pull.login(told, secret)) as http:
         return list(SYSTEM.pull.since(http, told, checkpoint))
 
 
@@ -272,7 +272,7 @@ def test_a_session_that_was_closed_is_opened_again() -> None:
     platform = Platform(2)
     with served(platform) as url:
         told = {"url": url, "username": "desk"}
-        with httpx.Client(**SYSTEM.pull.login(told, "s3cret")) as http:
+        with asking(url, SYSTEM.pull.login(told, "s3cret")) as http:
             assert len(list(SYSTEM.pull.fetch(http, told, ["tip-0"]))) == 1
             platform.sessions.append("closed by the server")
             assert len(list(SYSTEM.pull.fetch(http, told, ["tip-1"]))) == 1
@@ -282,7 +282,7 @@ def test_a_sweep_opens_no_report() -> None:
     platform = Platform(3)
     with served(platform) as url:
         told = {"url": url}
-        with httpx.Client(**SYSTEM.pull.login(told, "session-id")) as http:
+        with asking(url, SYSTEM.pull.login(told, "session-id")) as http:
             assert {s.root_id for s in SYSTEM.pull.sweep(http, told)} == {"tip-0", "tip-1", "tip-2"}
     assert platform.opened == []
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from form_servers import Refused, fetched, pulled, serving, swept
+from intake_fixtures import MANIFEST, delivered, expected, only, outcome, simple, taken, taken_json
 
 from connectors.sources.kobo import SYSTEM, records
 from connectors.systems import Delivered, Listed, Unreadable
-from tests.form_servers import Refused, fetched, pulled, serving, swept
 
 HERE = Path(__file__).parent / "intake"
 NEW = json.loads((HERE / "kobo__webhook_new.json").read_text(encoding="utf-8"))
@@ -196,3 +197,140 @@ def test_a_refusal_says_its_number_and_nothing_of_the_server():
 def test_an_answer_that_is_no_page_is_unreadable(answer):
     with serving(lambda *_: answer) as address, pytest.raises(Unreadable):
         pulled(SYSTEM.pull, options(address), secret="key")
+
+
+HOOK, PAGE, MAPPING = "kobo__webhook_new.json", "kobo__data_api_page.json", "kobo_grievance"
+
+
+@pytest.mark.parametrize("name", [HOOK, PAGE])
+def test_every_fixture_becomes_what_the_manifest_says(name):
+    expect = MANIFEST[name]["expect"]
+    wanted = expect.get("records", [expect])
+    got = taken(MAPPING, delivered(name))
+    for one, want in zip(got, map(expected, wanted), strict=True):
+        told = outcome(one)
+        assert {k: simple(told[k]) for k in want} == want
+    # The id of a report is the root, which an edit keeps, and not the number of the row.
+    assert [t.root_id for t in got] == [r["meta/rootUuid"] for r in records(delivered(name))]
+    assert got[0].root_id == MANIFEST[name].get("root_id", got[0].root_id)
+
+
+def becomes(**changes):
+    """Return what the submission becomes with some answers changed, or without those that are None."""
+    return taken_json(MAPPING, {k: v for k, v in {**NEW, **changes}.items() if v is not None})
+
+
+def test_the_same_submission_in_any_wrapping_is_the_same_delivery():
+    wrapped = taken_json(MAPPING, {"submission": NEW})
+    assert [(t.payload, t.root_id) for t in wrapped] == [(t.payload, t.root_id) for t in becomes()]
+
+
+def test_an_edit_is_a_revision_of_the_same_report():
+    edit = only(
+        becomes(**{"_uuid": "2", "meta/instanceID": "uuid:2", "meta/deprecatedID": NEW["meta/instanceID"]})
+    )
+    assert (edit.op, edit.root_id) == ("UPDATE", NEW["meta/rootUuid"])
+    assert edit.payload != only(becomes()).payload
+
+
+def test_what_a_supervisor_decides_about_the_data_withdraws_nothing():
+    verdict = {
+        "uid": "validation_status_not_approved",
+        "label": "Not approved",
+        "by_whom": "s",
+        "timestamp": 1,
+    }
+    assert only(becomes(_validation_status=verdict)).op == "CREATE"
+
+
+OTHER_FORM = {
+    **{k: v for k, v in NEW.items() if k.startswith(("_", "meta/", "formhub"))},
+    "กลุ่ม/จังหวัด": "สมุทรสาคร",
+    "กลุ่ม/ปัญหา": "ค้างค่าแรง",
+    "narrative": "ไม่ได้รับค่าจ้าง",
+    "ยินยอม": "ใช่",
+}
+
+
+def test_another_form_under_the_same_asset_is_refused():
+    (refused,) = taken_json(MAPPING, OTHER_FORM)
+    assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_a_form_that_shares_one_question_only_is_refused_for_what_nobody_reads():
+    strange = {f"other/{n}": "x" for n in range(40)}
+    (refused,) = taken_json(MAPPING, {**OTHER_FORM, **strange, "workplace/province": "TH-74"})
+    assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_without_any_id_a_submission_is_refused_and_never_becomes_another():
+    ids = dict.fromkeys(("_id", "_uuid", "meta/instanceID", "meta/rootUuid", "formhub/uuid"))
+    (refused,) = becomes(**ids)
+    assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+@pytest.mark.parametrize(
+    ("given", "consent"),
+    [
+        ("no", "NO"),
+        (None, "UNKNOWN"),
+        ("", "UNKNOWN"),
+        ("maybe", "UNKNOWN"),
+        ("yes no", "UNKNOWN"),
+        ("not yes", "UNKNOWN"),
+    ],
+)
+def test_consent_that_is_not_clearly_yes_allows_nothing(given, consent):
+    body = only(becomes(**{"consent/consent_given": given})).body
+    assert (body.consent, body.consent_scopes) == (consent, ())
+
+
+def test_scopes_nobody_knows_and_scopes_not_named_allow_nothing():
+    assert only(becomes(**{"consent/consent_scopes": "case everything"})).body.consent_scopes == (
+        "CASE_HANDLING",
+    )
+    assert only(becomes(**{"consent/consent_scopes": None})).body.consent_scopes == ()
+
+
+@pytest.mark.parametrize("age", ["17", 17, "๑๗", "17.0"])
+def test_an_age_as_text_or_number_is_an_age(age):
+    body = only(becomes(**{"reporter/age": age})).body
+    assert body.age_years == 17
+
+
+def test_an_age_that_is_none_refuses_the_submission():
+    (refused,) = becomes(**{"reporter/age": "about twenty"})
+    assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_a_photo_that_was_deleted_is_no_attachment():
+    photo = {
+        "media_file_basename": "a.jpg",
+        "mimetype": "image/jpeg",
+        "is_deleted": False,
+        "download_url": "https://h/a",
+    }
+    (attachment,) = only(becomes(_attachments=[photo, {**photo, "is_deleted": True}])).body.attachments
+    assert (attachment.name, attachment.mime, attachment.action) == ("a.jpg", "image/jpeg", "LISTED")
+
+
+def test_words_that_ask_to_withdraw_wait_for_a_human():
+    (held,) = becomes(narrative="Please DELETE my report, I am afraid.")
+    assert (held.body, held.reason) == (None, "WITHDRAWAL_ASKED")
+
+
+def test_bytes_that_are_no_submission_are_kept_as_unreadable():
+    for raw in (b"{", b"\xff\xfe\xfa", b"<a>" * 10_000 + b"</a>" * 10_000, b"[" * 10_000):
+        (dead,) = taken(MAPPING, Delivered(raw))
+        assert (dead.body, dead.reason, dead.payload) == (None, "UNREADABLE", raw)
+
+
+def test_a_submission_in_xml_is_a_report_too():
+    xml = (
+        '<f id="x"><workplace><province>TH-74</province></workplace><issues><issue_types>debt</issue_types></issues>'
+        "<consent><consent_given>yes</consent_given><consent_scopes>case</consent_scopes></consent>"
+        "<meta><instanceID>uuid:9</instanceID></meta></f>"
+    )
+    got = only(taken(MAPPING, Delivered(xml.encode(), "text/xml")))
+    assert (got.root_id, got.body.admin1, got.body.indicators) == ("uuid:9", "TH-74", ("DEB",))
+    assert got.body.consent_scopes == ("CASE_HANDLING",)

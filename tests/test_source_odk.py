@@ -6,10 +6,20 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from form_servers import Refused, fetched, pulled, serving, swept
+from intake_fixtures import (
+    MANIFEST,
+    assert_as_the_manifest_says,
+    delivered,
+    only,
+    outcome,
+    simple,
+    taken,
+    taken_json,
+)
 
 from connectors.sources.odk import SYSTEM, records
 from connectors.systems import Delivered, Listed, Unreadable
-from tests.form_servers import Refused, fetched, pulled, serving, swept
 
 HERE = Path(__file__).parent / "intake"
 PAGE = json.loads((HERE / "odk__odata_page1.json").read_text(encoding="utf-8"))
@@ -198,3 +208,97 @@ def test_an_id_cannot_lead_out_of_the_form():
     with serving(answer) as address:
         fetched(SYSTEM.pull, options(address), ["../../../users", "a')/x('"])
     assert all("/users" not in p.replace("%2F", "") and p.count("/") == 6 for p in paths)
+
+
+MAPPING = "odk_grievance"
+EDITED = json.loads((HERE / "odk__odata_page2.json").read_text(encoding="utf-8"))["value"][0]
+
+
+def test_every_fixture_becomes_what_the_manifest_says():
+    assert_as_the_manifest_says("odk__odata_page1.json", MAPPING)
+    # The age follows from the year of birth, and that a child is involved from the age.
+    edited = only(taken(MAPPING, delivered("odk__odata_page2.json")))
+    want = dict(MANIFEST["odk__odata_page2.json"]["expect"]["records"][0])
+    assert edited.body.age_years < 18 and want.pop("minor")
+    told = outcome(edited)
+    assert {k: simple(told[k]) for k in want} == want
+
+
+def becomes(row=PAGE["value"][0], system=(), **changes):
+    return taken_json(MAPPING, {**row, **changes, "__system": {**row["__system"], **dict(system)}})
+
+
+def test_a_deleted_submission_is_withdrawn_even_if_nothing_else_can_be_read():
+    deleted = {"deletedAt": "2026-11-20T00:00:00Z"}
+    assert only(becomes(system=deleted)).op == "WITHDRAW"
+    bare = {"__id": "uuid:1", "__system": {**EDITED["__system"], **deleted}}
+    assert only(taken_json(MAPPING, bare)).op == "WITHDRAW"
+    asked = {**EDITED["problem"], "story": "please delete my report"}
+    assert only(becomes(system=deleted, problem=asked)).op == "WITHDRAW"
+
+
+def test_a_row_that_is_not_decrypted_is_refused_in_its_own_words():
+    for status in ("notDecrypted", "missingEncryptedFormData"):
+        row = {"__id": "uuid:1", "__system": {**EDITED["__system"], "status": status}}
+        (refused,) = taken_json(MAPPING, {"value": [row]})
+        assert (refused.body, refused.reason) == (None, "UNREADABLE")
+
+
+def test_a_review_is_no_withdrawal():
+    for state in ("rejected", "hasIssues", "approved"):
+        assert only(becomes(system={"reviewState": state})).op == "CREATE"
+
+
+def test_an_event_without_the_submission_has_it_fetched():
+    (skipped,) = taken_json(
+        MAPPING, {"type": "submission.update", "id": "uuid:7", "data": {"reviewState": "edited"}}
+    )
+    assert (skipped.why, skipped.root_id) == ("FETCH", "uuid:7")
+
+
+def test_the_webhook_gives_the_same_report_as_the_feed():
+    problem = "<problem><codes>wage_delay doc_held</codes><story>x</story></problem>"
+    xml = (
+        '<data id="grievance" version="2026110101"><interview><language>my</language></interview><worker><birth_year>1994'
+        "</birth_year></worker><site><province_code>63</province_code><isic>14</isic></site>"
+        + problem
+        + "<consent><store>yes</store><stats>no</stats></consent><meta><instanceID>uuid:9</instanceID></meta></data>"
+    )
+    got = only(taken_json(MAPPING, {"type": "submission.create", "id": "uuid:9", "data": {"xml": xml}}))
+    assert (got.root_id, got.op, got.body.admin1, got.body.isic_division) == (
+        "uuid:9",
+        "CREATE",
+        "TH-63",
+        "14",
+    )
+    assert got.body.indicators == ("WOW", "RID") and got.body.consent_scopes == ("CASE_HANDLING",)
+
+
+@pytest.mark.parametrize(
+    ("consent", "answer", "scopes"),
+    [
+        ({"store": "no", "stats": "yes", "contact": "yes"}, "NO", ()),
+        ({"store": None, "stats": "yes", "contact": "yes"}, "UNKNOWN", ()),
+        ({"store": "yes", "stats": None, "contact": None}, "YES", ("CASE_HANDLING",)),
+        ({"store": "yes", "stats": "no", "contact": "yes"}, "YES", ("CASE_HANDLING", "CONTACT_BACK")),
+        (None, "UNKNOWN", ()),
+    ],
+)
+def test_no_consent_to_store_is_no_consent_to_anything(consent, answer, scopes):
+    body = only(becomes(consent=consent)).body
+    assert (body.consent, body.consent_scopes) == (answer, scopes)
+
+
+def test_another_form_and_a_row_without_an_id_are_refused():
+    other = {"__id": "uuid:1", "__system": EDITED["__system"], "household": {"size": 4}}
+    nameless = {k: v for k, v in EDITED.items() if k != "__id"}
+    for row in (other, nameless):
+        (refused,) = taken_json(MAPPING, {"value": [row]})
+        assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_numbers_may_be_texts_and_texts_numbers():
+    site = {**PAGE["value"][0]["site"], "province_code": 63, "isic": 14}
+    worker = {**PAGE["value"][0]["worker"], "birth_year": "1994"}
+    body = only(becomes(site=site, worker=worker)).body
+    assert (body.admin1, body.isic_division, body.age_years) == ("TH-63", "14", 32)

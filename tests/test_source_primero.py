@@ -5,10 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from form_servers import Refused, fetched, pulled, serving, swept
+from intake_fixtures import assert_as_the_manifest_says, only, taken_json
 
 from connectors.sources.primero import SYSTEM, records
 from connectors.systems import Delivered, Listed, Unreadable
-from tests.form_servers import Refused, fetched, pulled, serving, swept
 
 HERE = Path(__file__).parent / "intake"
 HOOK = json.loads((HERE / "primero__webhook_incident.json").read_text(encoding="utf-8"))
@@ -143,4 +144,77 @@ def test_a_sweep_says_what_is_disabled():
 def test_a_wrong_login_is_a_refusal_without_words():
     with serving(Primero([])) as address, pytest.raises(httpx.HTTPStatusError) as caught:
         pulled(SYSTEM.pull, options(address), secret="user:wrong")
-    assert str(caught.value) == "the login is answered 401"
+    assert str(caught.value) == "the system answers 401"
+
+
+@pytest.mark.parametrize(
+    ("name", "mapping"),
+    [
+        ("primero__webhook_incident.json", "primero_incident"),
+        ("primero__api_cases_page.json", "primero_case"),
+    ],
+)
+def test_every_fixture_becomes_what_the_manifest_says(name, mapping):
+    assert_as_the_manifest_says(name, mapping)
+
+
+def becomes(**changes):
+    return taken_json("primero_incident", {"data": {**HOOK["data"], **changes}})
+
+
+def test_a_disabled_record_is_withdrawn_and_a_closed_one_is_not():
+    assert only(becomes(enabled=False)).op == "WITHDRAW"
+    assert only(becomes(enabled="false")).op == "WITHDRAW"
+    assert only(becomes(enabled="true", status="closed")).op == "CREATE"
+    bare = {"data": [{"id": "1", "record_type": "incident", "enabled": False}]}
+    assert only(taken_json("primero_incident", bare)).op == "WITHDRAW"
+
+
+@pytest.mark.parametrize(
+    ("services", "reporting", "consent", "scopes"),
+    [
+        (True, True, "YES", ("CASE_HANDLING", "AGGREGATE_STATISTICS")),
+        ("true", "false", "YES", ("CASE_HANDLING",)),
+        ("false", "true", "YES", ("AGGREGATE_STATISTICS",)),
+        ("false", "false", "NO", ()),
+        (None, False, "NO", ()),
+        (None, None, "UNKNOWN", ()),
+        ("yes, if nobody learns of it", None, "UNKNOWN", ()),
+        (1, 1, "UNKNOWN", ()),
+    ],
+)
+@pytest.mark.parametrize("objects", [True, "true", False, "false", None])
+def test_each_consent_allows_its_own_use_and_an_objection_allows_none(
+    services, reporting, consent, scopes, objects
+):
+    got = only(
+        becomes(consent_for_services=services, consent_reporting=reporting, disclosure_other_orgs=objects)
+    )
+    assert (got.body.consent, got.body.consent_scopes) == (consent, scopes)
+
+
+def test_fields_a_role_does_not_see_leave_consent_unknown():
+    fields = {k: v for k, v in HOOK["data"].items() if not k.startswith("consent")}
+    body = only(taken_json("primero_incident", {"data": fields})).body
+    assert (body.consent, body.consent_scopes) == ("UNKNOWN", ())
+
+
+def test_cases_are_no_incidents_and_incidents_no_cases():
+    page = json.loads((HERE / "primero__api_cases_page.json").read_text(encoding="utf-8"))
+    for mapping, value in (("primero_incident", page), ("primero_case", HOOK)):
+        for refused in taken_json(mapping, value):
+            assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_a_record_without_an_id_is_refused():
+    (refused,) = becomes(id=None, record_id=None)
+    assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+@pytest.mark.parametrize(("age", "minor"), [("16", True), (16, True), (40, None), (None, None)])
+def test_an_age_tells_a_child_and_never_that_there_is_none(age, minor):
+    assert only(becomes(age=age)).body.minor_involved is minor
+
+
+def test_a_hidden_name_is_no_name():
+    assert only(becomes(name="*******")).body.reporter_name is None

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from form_servers import Refused, fetched, pulled, serving, swept
+from intake_fixtures import assert_as_the_manifest_says, only, taken_json
 
 from connectors.sources.surveycto import SYSTEM, records
 from connectors.systems import Delivered, Unreadable
-from tests.form_servers import Refused, fetched, pulled, serving, swept
 
 ROWS = json.loads((Path(__file__).parent / "intake" / "surveycto__wide.json").read_text(encoding="utf-8"))
 
@@ -119,3 +120,47 @@ def test_times_of_servers_with_a_newer_java_read_like_the_others():
         [row(10, CompletionDate="Nov 10, 2026, 6:26:24\u202fPM", endtime="Nov 10, 2026 6:26:24\u202fPM")]
     )
     assert (narrow["CompletionDate"], narrow["endtime"]) == ("Nov 10, 2026 6:26:24 PM",) * 2
+
+
+MAPPING = "surveycto_grievance"
+
+
+def test_every_fixture_becomes_what_the_manifest_says():
+    assert_as_the_manifest_says("surveycto__wide.json", MAPPING)
+
+
+def becomes(**changes):
+    return taken_json(MAPPING, [{**ROWS[0], **changes}])
+
+
+def test_a_review_is_no_withdrawal_and_a_correction_keeps_its_id():
+    assert only(becomes(review_status="REJECTED")).op == "CREATE"
+    corrected = only(becomes(q_text="mended"))
+    assert corrected.root_id == ROWS[0]["KEY"] and corrected.payload != only(becomes()).payload
+
+
+@pytest.mark.parametrize(
+    ("given", "consent"), [("1", "YES"), ("0", "NO"), ("", "UNKNOWN"), ("2", "UNKNOWN"), ("1 0", "UNKNOWN")]
+)
+def test_consent_is_one_or_nought_and_nothing_else(given, consent):
+    body = only(becomes(consent=given)).body
+    assert body.consent == consent and bool(body.consent_scopes) == (consent == "YES")
+
+
+def test_another_form_and_a_row_without_a_key_are_refused():
+    for row in ({"KEY": "1", "household": "4", "CompletionDate": "x"}, {**ROWS[0], "KEY": ""}):
+        (refused,) = taken_json(MAPPING, [row])
+        assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+
+
+def test_a_time_that_cannot_be_read_refuses_the_row_and_not_its_neighbour():
+    refused, taken = taken_json(MAPPING, [{**ROWS[0], "SubmissionDate": "10/11/2026 26:99"}, ROWS[0]])
+    assert (refused.body, refused.reason) == (None, "UNMAPPABLE")
+    assert taken.body.indicators == ("RID", "DEB")
+
+
+def test_midday_and_midnight_are_told_apart():
+    midday, midnight = (
+        only(becomes(SubmissionDate=f"Nov 10, 2026 12:05:00 {half}")) for half in ("PM", "AM")
+    )
+    assert (midday.body.submitted_at.hour, midnight.body.submitted_at.hour) == (12, 0)

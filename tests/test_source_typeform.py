@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
 from intake_fixtures import (
     INTAKE,
@@ -19,7 +18,7 @@ from intake_fixtures import (
     taken,
     taken_json,
 )
-from local_api import served
+from local_api import asking, served
 
 from connectors.sources import typeform
 from connectors.sources.typeform import SYSTEM
@@ -141,7 +140,7 @@ class Form:
 
 def pull(url: str, checkpoint: str | None = None) -> list[Page]:
     options = {"url": url, "form": "lT4Z3j"}
-    with httpx.Client(**SYSTEM.pull.login(options, "s3cret")) as http:
+    with asking(url, SYSTEM.pull.login(options, "s3cret")) as http:
         return list(SYSTEM.pull.since(http, options, checkpoint))
 
 
@@ -176,7 +175,7 @@ def test_more_in_one_second_than_a_page_holds_is_no_endless_loop(monkeypatch: py
 def test_a_sweep_lists_all_and_single_ones_are_fetched() -> None:
     with served(Form([1, 2, 3])) as url:
         options = {"url": url, "form": "lT4Z3j"}
-        with httpx.Client(**SYSTEM.pull.login(options, "s3cret")) as http:
+        with asking(url, SYSTEM.pull.login(options, "s3cret")) as http:
             assert [s.root_id for s in SYSTEM.pull.sweep(http, options)] == ["t0", "t1", "t2"]
             assert [r["token"] for r in SYSTEM.pull.fetch(http, options, ["t2", "gone"])] == ["t2"]
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from intake_fixtures import (
     INTAKE,
@@ -20,7 +19,7 @@ from intake_fixtures import (
     read,
     taken,
 )
-from local_api import served
+from local_api import asking, served
 
 from connectors.sources import ushahidi
 from connectors.sources.ushahidi import SYSTEM
@@ -145,7 +144,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pull(url: str, checkpoint: str | None = None) -> list[Page]:
-    with httpx.Client(**SYSTEM.pull.login({}, "s3cret")) as http:
+    with asking(url, SYSTEM.pull.login({}, "s3cret")) as http:
         return list(SYSTEM.pull.since(http, {"url": url}, checkpoint))
 
 
@@ -206,7 +205,7 @@ def test_a_server_that_does_not_know_our_parameter_is_no_endless_loop() -> None:
 def test_a_sweep_lists_every_post_and_single_ones_are_fetched() -> None:
     server = Posts(5)
     server.edit(4, 7000)
-    with served(server) as url, httpx.Client(**SYSTEM.pull.login({}, "s3cret")) as http:
+    with served(server) as url, asking(url, SYSTEM.pull.login({}, "s3cret")) as http:
         listed = {s.root_id: s.version for s in SYSTEM.pull.sweep(http, {"url": url})}
         assert listed == {str(n): iso(7000 if n == 4 else 1000 + n) for n in range(1, 6)}
         assert [r["id"] for r in SYSTEM.pull.fetch(http, {"url": url}, ["4", "2"])] == [4, 2]
@@ -258,3 +257,8 @@ def test_posts_of_another_survey_are_refused() -> None:
 def test_asking_to_withdraw_is_for_a_human() -> None:
     asked = changed(WEBHOOK, "content", to="<b>Please withdraw my&nbsp;complaint</b>")
     assert outcome(taken(REPORT, asked)[0])["op"] == "WITHDRAWAL_ASKED"
+
+
+@pytest.mark.parametrize(("kind", "op"), [("report", "CREATE"), (None, "CREATE"), ("revision", "IGNORE")])
+def test_what_is_no_report_is_ignored(kind: str | None, op: str) -> None:
+    assert outcome(taken(REPORT, changed(WEBHOOK, "type", to=kind))[0])["op"] == op

@@ -26,14 +26,21 @@ def _zone(text: str) -> str:
     return text
 
 
-def _known(name: str, *more: str) -> Any:
+def _known(name: str) -> AfterValidator:
+    """Return the check that a text is a code of a list."""
+
     def check(code: str) -> str:
-        if code not in codes(name) and code not in more:
+        if code not in codes(name):
             near = nearest(code, codes(name))
             raise ValueError(f"should be a code of {name}" + (f"; did you mean {near}?" if near else ""))
         return code
 
     return AfterValidator(check)
+
+
+def _listed(name: str) -> Any:
+    """Return what tells an editor the codes of a list."""
+    return Field(json_schema_extra={"enum": list(codes(name))})
 
 
 Path = Annotated[str, Field(description="JMESPath"), AfterValidator(_path)]
@@ -51,6 +58,14 @@ class _Part(BaseModel):
 
 class Rule(_Part):
     """How one field is read: `const`, or a `path` and a cast."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["const"]}, {"required": ["path"]}],
+            "if": {"properties": {"as": {"const": "datetime"}}, "required": ["as"]},
+            "then": {"required": ["tz"]},
+        }
+    )
 
     const: Any = Field(None, description="the same value for every record")
     path: Path | None = None
@@ -90,22 +105,20 @@ class Identity(_Part):
     version: Path | None = Field(None, description="JMESPath to what changes when it is edited")
 
 
+Scope = Annotated[str, _listed("consent_scopes"), _known("consent_scopes")]
+Reason = Annotated[str, _listed("dead_letter_reasons"), _known("dead_letter_reasons")]
+
+
 class Consent(_Part):
     """What the worker agreed to. Any answer the map does not name is UNKNOWN, which is no."""
 
     path: Path
-    map: dict[str, Literal["YES", "NO", "UNKNOWN"]]
-    scopes: list[Annotated[str, _known("consent_scopes")]] | None = Field(
-        None, description="what every yes includes"
-    )
+    map: dict[str, Literal["YES", "NO", "UNKNOWN"]] = Field(description="their answers: YES or NO")
+    scopes: list[Scope] | None = Field(None, description="what every yes includes")
     scopes_path: Path | None = Field(None, description="where workers choose")
-    scopes_map: (
-        dict[
-            str,
-            Annotated[str, _known("consent_scopes")] | list[Annotated[str, _known("consent_scopes")]] | None,
-        ]
-        | None
-    ) = None
+    scopes_map: dict[str, Scope | list[Scope] | None] | None = Field(
+        None, description="their choices: scopes"
+    )
 
 
 class Attachments(_Part):
@@ -161,9 +174,7 @@ class Document(_Part):
     hold_if: Path | None = Field(
         None, description="true: somebody must look; the words may ask for a withdrawal"
     )
-    dead_letter_if: dict[Annotated[str, _known("dead_letter_reasons")], Path] = Field(
-        {}, description="reason: JMESPath"
-    )
+    dead_letter_if: dict[Reason, Path] = Field({}, description="reason: JMESPath")
     form_version: FormVersion | None = None
     fields: dict[Literal[FIELDS], Rule]  # type: ignore[valid-type]
     narratives: dict[str, Path] = Field({}, description="name: JMESPath to a free text")
@@ -179,7 +190,12 @@ class Document(_Part):
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a mapping file, for editors."""
-    made = Document.model_json_schema(by_alias=True)
-    return (
-        {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made | {"title": "A mapping of Chorus"}
-    )
+    made: dict[str, Any] = _untitled(Document.model_json_schema(by_alias=True))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A mapping of Chorus"} | made
+
+
+def _untitled(part: Any) -> Any:
+    """Return a schema without the titles pydantic makes of names: an editor shows the names anyway."""
+    if isinstance(part, dict):
+        return {k: _untitled(v) for k, v in part.items() if not (k == "title" and isinstance(v, str))}
+    return [_untitled(item) for item in part] if isinstance(part, list) else part

@@ -12,8 +12,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 
 from connectors.asking import ask, ask_one, back, user_and_password
-from connectors.payload import dicts, is_xml, json_value, without, xml_value
+from connectors.payload import dicts, json_value
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
+from connectors.xml_body import is_xml
+from connectors.xml_body import load as load_xml
 
 _LIMIT = 1000  # the most that the list gives at once
 # When the search index was written differs between forwarding and list: one form must stay one content.
@@ -23,7 +25,7 @@ _NOT_CONTENT = ("indexed_on", "resource_uri")
 def records(delivered: Delivered) -> list[Record]:
     """Return the forms of a forwarded request or of a page of the list.
 
-    A form stub names a form without its answers: it comes as ``id`` and ``received_on`` alone.
+    A form stub names a form without its answers: it comes as ``id``, ``received_on`` and ``form_stub``.
 
     Raises:
         Unreadable: encoding, syntax, shape, depth or size.
@@ -42,12 +44,12 @@ def records(delivered: Delivered) -> list[Record]:
 
 def _form(form: Record) -> dict[str, Any]:
     if "form_id" in form and "form" not in form:
-        return {"id": form["form_id"], "received_on": form.get("received_on")}
-    return without(form, *_NOT_CONTENT)
+        return {"id": form["form_id"], "received_on": form.get("received_on"), "form_stub": True}
+    return {name: value for name, value in form.items() if name not in _NOT_CONTENT}
 
 
 def _from_xml(delivered: Delivered) -> dict[str, Any]:
-    name, root = xml_value(delivered.body)
+    name, root = load_xml(delivered.body)
     meta = root.get("meta")
     if not isinstance(meta, dict):
         raise Unreadable("shape")
@@ -151,6 +153,4 @@ SYSTEM = System(
     Answers(accepted=200, bad=422, busy=503),
     Pull(since, login, sweep, fetch),
     form='form."@xmlns"',
-    root="id",
-    version="edited_on",
 )

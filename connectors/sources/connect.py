@@ -8,12 +8,12 @@ import codecs
 import json
 from typing import Any, NoReturn
 
-from connectors.json_body import load, objects
+from connectors.payload import dicts, json_value
 from connectors.systems import Answers, Delivered, Record, System, Unreadable
 
 
 def _records(delivered: Delivered) -> list[Record]:
-    rows = objects(_values(delivered.body))
+    rows = dicts(_values(delivered.body))
     if not all(isinstance(row.get("ContactId"), str) for row in rows):
         raise Unreadable("shape")
     rows.sort(key=lambda row: str(row.get("LastUpdateTimestamp") or ""))
@@ -23,7 +23,7 @@ def _records(delivered: Delivered) -> list[Record]:
 def _values(body: bytes) -> list[Any]:
     """Return the objects of a body, with line breaks between them, without, or as a list."""
     try:
-        value = load(body)
+        value = json_value(body)
     except Unreadable as why:
         if str(why) != "syntax":
             raise
@@ -45,7 +45,7 @@ def _stream(body: bytes) -> list[Any]:
             raise Unreadable("depth") from None
         except ValueError:
             raise Unreadable("syntax") from None
-        found.append(load(text[at:end].encode()))
+        found.append(json_value(text[at:end].encode()))
         at = end
     return found
 
@@ -72,6 +72,4 @@ SYSTEM = System(
     # Connect itself never calls: whatever reads its stream can post the records with a secret.
     schemes=("bearer", "static_header"),
     answers=Answers(accepted=200, bad=200, busy=503),
-    root="ContactId",
-    version="LastUpdateTimestamp",
 )

@@ -22,9 +22,9 @@ from urllib.parse import quote
 
 import httpx
 
+from connectors.asking import ask, ask_one
 from connectors.globaleaks_login import Login
-from connectors.json_body import fetch as get
-from connectors.json_body import load, objects
+from connectors.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _KEPT = ("id", "creation_date", "context_id", "progressive", "score", "tor", "mobile", "identity_provided")
@@ -33,8 +33,8 @@ _AT_ONCE = 20  # reports between two checkpoints
 
 
 def _records(delivered: Delivered) -> list[Record]:
-    value = load(delivered.body)
-    return [_record(v) for v in objects(value if isinstance(value, list) else [value])]
+    value = json_value(delivered.body)
+    return [_record(v) for v in dicts(value if isinstance(value, list) else [value])]
 
 
 def _record(tip: dict[str, Any]) -> Record:
@@ -44,14 +44,14 @@ def _record(tip: dict[str, Any]) -> Record:
         if "update_date" not in tip:
             raise Unreadable("shape")
         return {"id": tip["id"], "listed": True, "accessible": tip.get("accessible", True)}
-    masked = _masks(objects(tip.get("redactions") or []))
+    masked = _masks(dicts(tip.get("redactions") or []))
     answers: dict[str, list[Any]] = {}
     by_field: dict[str, list[Any]] = {}
     identity: dict[str, list[Any]] = {}
-    for form in objects(tip["questionnaires"]):
-        steps = objects(form.get("steps") or [])
+    for form in dicts(tip["questionnaires"]):
+        steps = dicts(form.get("steps") or [])
         given = form.get("answers")
-        fields = [f for step in steps for f in objects(step.get("children") or [])]
+        fields = [f for step in steps for f in dicts(step.get("children") or [])]
         for field in fields:
             if field.get("template_id") == "whistleblower_identity":
                 identity = _identity(field, tip.get("data"), masked)
@@ -65,8 +65,8 @@ def _record(tip: dict[str, Any]) -> Record:
         "answers": answers,
         "by_field": by_field,
         "identity": identity,
-        "comments": [_comment(c, masked) for c in objects(tip.get("comments") or []) if _public(c)],
-        "files": [_file(f) for f in objects(tip.get("wbfiles") or [])],
+        "comments": [_comment(c, masked) for c in dicts(tip.get("comments") or []) if _public(c)],
+        "files": [_file(f) for f in dicts(tip.get("wbfiles") or [])],
         "edited": str(tip.get("update_date") or "") > str(tip.get("creation_date") or ""),
     }
 
@@ -80,7 +80,7 @@ def _masks(redactions: list[dict[str, Any]]) -> _Masks:
     for redaction in redactions:
         key = str(redaction.get("reference_id")), str(redaction.get("entry"))
         for way in ("temporary_redaction", "permanent_redaction"):
-            for part in objects(redaction.get(way) or []):
+            for part in dicts(redaction.get(way) or []):
                 start, end = part.get("start"), part.get("end")
                 if isinstance(start, int) and isinstance(end, int):
                     found.setdefault(key, []).append((start, end))
@@ -98,15 +98,15 @@ def _mask(text: str, ranges: list[tuple[int, int]]) -> str:
 def _values(field: dict[str, Any], answers: Mapping[str, Any], masked: _Masks, deep: int = 0) -> list[Any]:
     """Return what was answered to a field, in words."""
     given = answers.get(str(field.get("id")))
-    entries = objects(given) if isinstance(given, list) else []
-    children = objects(field.get("children") or [])
+    entries = dicts(given) if isinstance(given, list) else []
+    children = dicts(field.get("children") or [])
     if children and deep < 20:
         groups = [
             {str(c.get("label")): v for c in children if (v := _values(c, e, masked, deep + 1))}
             for e in entries
         ]
         return [group for group in groups if group]
-    options = {str(o.get("id")): o.get("label") for o in objects(field.get("options") or [])}
+    options = {str(o.get("id")): o.get("label") for o in dicts(field.get("options") or [])}
     found: list[Any] = []
     for entry in entries:
         chosen = [label for ident, label in options.items() if entry.get(ident) in (True, "true", "True")]
@@ -124,7 +124,7 @@ def _values(field: dict[str, Any], answers: Mapping[str, Any], masked: _Masks, d
 def _identity(field: dict[str, Any], data: Any, masked: _Masks) -> dict[str, list[Any]]:
     """Return who the worker is; it is kept apart from the other answers."""
     given = data.get("whistleblower_identity") if isinstance(data, dict) else None
-    children = objects(field.get("children") or [])
+    children = dicts(field.get("children") or [])
     answers = given if isinstance(given, dict) else {}
     return {str(c.get("label")): v for c in children if (v := _values(c, answers, masked))}
 
@@ -159,7 +159,7 @@ def _file(file: dict[str, Any]) -> dict[str, Any]:
 
 def _list(http: httpx.Client, options: Mapping[str, str], after: int) -> list[dict[str, Any]]:
     params = {"updated_after": str(after), "updated_before": "32503680000"}
-    rows = objects(load(get(http, f"{_base(options)}/api/recipient/rtips", params)))
+    rows = dicts(ask(http, f"{_base(options)}/api/recipient/rtips", params))
     return sorted((r for r in rows if r.get("accessible", True)), key=lambda r: str(r.get("update_date")))
 
 
@@ -191,7 +191,9 @@ def _sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
 
 def _fetch(http: httpx.Client, options: Mapping[str, str], ids: list[str]) -> Iterator[Record]:
     for ident in ids:
-        tip = load(get(http, f"{_base(options)}/api/recipient/rtips/{quote(ident, safe='')}"))
+        tip = ask_one(http, f"{_base(options)}/api/recipient/rtips/{quote(ident, safe='')}")
+        if tip is None:  # its time was up, or our access was taken away
+            continue
         if not isinstance(tip, dict) or "questionnaires" not in tip:
             raise Unreadable("shape")
         yield _record(tip)
@@ -208,5 +210,4 @@ SYSTEM = System(
     records=_records,
     pull=Pull(since=_since, login=_login, sweep=_sweep, fetch=_fetch),
     form="context_id",
-    root="id",
 )

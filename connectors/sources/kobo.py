@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 
 from connectors.asking import ask, back
-from connectors.payload import dicts, is_xml, json_value, xml_value
+from connectors.payload import dicts, json_value
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
+from connectors.xml_body import is_xml
+from connectors.xml_body import load as load_xml
 
 _LIMIT = 1000  # the most that the data API gives at once
 _AT_ONCE = 50  # ids in one address
@@ -77,7 +79,7 @@ def _uuid(text: str) -> str:
 
 
 def _from_xml(raw: bytes) -> Iterator[dict[str, Any]]:
-    name, root = xml_value(raw)
+    name, root = load_xml(raw)
     if name == "root" and "results" in root:  # the data API with format=xml
         results = root["results"] if isinstance(root["results"], list) else [root["results"]]
         yield from (_flat(result) for result in dicts(results))
@@ -181,6 +183,4 @@ SYSTEM = System(
     Answers(accepted=200, bad=200, busy=503),
     Pull(since, login, sweep, fetch),
     form="_xform_id_string",
-    root='"meta/rootUuid"',
-    version="_uuid",
 )

@@ -14,8 +14,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 
 from connectors.asking import ask, ask_one, back, moment, oldest_first, user_and_password
-from connectors.payload import dicts, is_xml, json_value, xml_value
+from connectors.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
+from connectors.xml_body import is_xml
+from connectors.xml_body import load as load_xml
 
 _TOP = 250
 _TOUCHED = (
@@ -64,7 +66,7 @@ def _announced(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_xml(raw: bytes, root_id: str | None) -> dict[str, Any]:
     """Return a submission in XML as a row; what only the server knows (when it came) is missing."""
-    _, root = xml_value(raw)
+    _, root = load_xml(raw)
     meta = root.get("meta") if isinstance(root.get("meta"), dict) else {}
     instance = meta.get("instanceID") if isinstance(meta, dict) else None
     before = meta.get("deprecatedID") if isinstance(meta, dict) else None
@@ -157,6 +159,4 @@ SYSTEM = System(
     ("static_header", "secret_path"),
     pull=Pull(since, login, sweep=sweep, fetch=fetch),
     header="x-api-key",
-    root="__id",
-    version="__system.updatedAt",
 )

@@ -175,6 +175,4 @@ SYSTEM = System(
     pull=Pull(since, login, sweep, fetch),
     header="x-api-key",
     form="record_type",
-    root="id",
-    version="last_updated_at",
 )

@@ -12,33 +12,29 @@ from typing import Any
 
 import httpx
 
+from connectors.asking import ask
 from connectors.intake import canonical_json
-from connectors.json_body import fetch as get
-from connectors.json_body import inside, load, objects, same_server
-from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
+from connectors.payload import dicts, inside, json_value, without
+from connectors.systems import Answers, Delivered, Page, Pull, Record, System, Unreadable
 
 _URL = re.compile(r"^([\w.+-]+/[\w.+-]+|[a-z]+):(https?://.*|/.*)$", re.DOTALL)
 
 
 def _records(delivered: Delivered) -> list[Record]:
-    value = load(delivered.body)
+    value = json_value(delivered.body)
     if isinstance(value, dict) and "results" in value and isinstance(value["results"], list):
         value = value["results"]
-    return [_record(v) for v in objects(value if isinstance(value, list) else [value])]
+    return [_record(v) for v in dicts(value if isinstance(value, list) else [value])]
 
 
 def _record(value: dict[str, Any]) -> Record:
     if "direction" in value and "visibility" in value:
         return value | _who(value.get("urn"), value) | _message(value)
     if isinstance(value.get("values"), dict) and "uuid" in value:
-        return _without(value, "values", "path") | _who(_urn(value), value) | _run(value)
+        return without(value, "values", "path") | _who(_urn(value), value) | _run(value)
     if isinstance(value.get("results"), dict) and isinstance(value.get("flow"), dict):
-        return _without(value, "path") | _who(_urn(value), value) | _sent(value)
+        return without(value, "path") | _who(_urn(value), value) | _sent(value)
     raise Unreadable("shape")
-
-
-def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {k: v for k, v in value.items() if k not in names}
 
 
 def _results(given: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +111,8 @@ def _attachments(given: Any) -> list[dict[str, Any]]:
 
 
 # The API. `folder=incoming` lists messages by when they were changed, deleted ones too; other folders do neither.
+# There is no sweep: its lists forget messages and runs after 90 days, which withdraws nothing; what is deleted before
+# comes with the pull.
 
 
 def _first(options: Mapping[str, str], after: str | None) -> tuple[str, dict[str, str]]:
@@ -127,72 +125,54 @@ def _first(options: Mapping[str, str], after: str | None) -> tuple[str, dict[str
     return f"{options['url'].rstrip('/')}/api/v2/{what}.json", params
 
 
-def _walk(
-    http: httpx.Client, options: Mapping[str, str], url: str, params: dict[str, str] | None
-) -> Iterator[tuple[str, dict[str, str] | None, list[dict[str, Any]]]]:
-    """Yield where each page is and what is on it, as the cursor leads."""
-    while True:
-        value = load(get(http, url, params))
-        if not isinstance(value, dict):
-            raise Unreadable("shape")
-        yield url, params, objects(value.get("results"))
-        if not value.get("next"):
-            return
-        url, params = same_server(value["next"], options["url"]), None
-
-
 def _since(http: httpx.Client, options: Mapping[str, str], checkpoint: str | None) -> Iterator[Page]:
     url, params = _first(options, checkpoint)
     if "reverse" in params:
-        for _, _, rows in _walk(http, options, url, params):
+        for _, _, rows in _walk(http, url, params):
             checkpoint = _newest(rows, checkpoint)
             yield Page(tuple(_record(row) for row in rows), checkpoint or "")
-        return
-    yield from _oldest_first(http, options, url, params, checkpoint)
+    else:
+        yield from _turned_round(http, url, params, checkpoint)
 
 
-def _oldest_first(
-    http: httpx.Client,
-    options: Mapping[str, str],
-    url: str,
-    params: dict[str, str],
-    checkpoint: str | None,
+def _turned_round(
+    http: httpx.Client, url: str, params: dict[str, str], checkpoint: str | None
 ) -> Iterator[Page]:
-    """Turn the list of messages round, which comes newest first, without holding all of it.
+    """Yield messages oldest first, though they are listed newest first, without holding all of them.
 
-    It is walked once for the places of its pages, and its end is nailed down before: a message changed meanwhile
+    The list is walked once for the places of its pages, and its end is nailed down before: a message changed meanwhile
     moves beyond it, and comes with the next pull instead of being pushed off a page.
     """
-    newest = _newest(objects(inside(load(get(http, url, params)), "results")), None)
+    newest = _newest(_rows(ask(http, url, params)), None)
     if newest is None:
         return
-    pages = [(u, p) for u, p, _ in _walk(http, options, url, {**params, "before": newest})]
+    pages = [(place, query) for place, query, _ in _walk(http, url, {**params, "before": newest})]
     for place, query in reversed(pages):
-        rows = objects(inside(load(get(http, place, query)), "results"))
+        rows = _rows(ask(http, place, query))
         checkpoint = _newest(rows, checkpoint)
         yield Page(tuple(_record(row) for row in reversed(rows)), checkpoint or "")
+
+
+def _walk(
+    http: httpx.Client, url: str, params: dict[str, str] | None
+) -> Iterator[tuple[str, dict[str, str] | None, list[dict[str, Any]]]]:
+    """Yield where each page is and what is on it, as the cursor leads."""
+    while True:
+        value = ask(http, url, params)
+        yield url, params, _rows(value)
+        link = value.get("next")
+        if not isinstance(link, str) or not link:
+            return
+        url, params = link, None
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    return dicts(inside(value, "results"))
 
 
 def _newest(rows: list[dict[str, Any]], before: str | None) -> str | None:
     # Times of one server, all written alike, so that their texts sort as they do.
     return max([before or "", *(str(row.get("modified_on") or "") for row in rows)]) or None
-
-
-def _sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
-    url, params = _first(options, None)
-    for _, _, rows in _walk(http, options, url, params):
-        for row in rows:
-            record = _record(row)
-            gone = row.get("visibility") == "deleted"
-            yield Listed(str(record["report_id"]), str(row.get("modified_on") or ""), gone)
-
-
-def _fetch(http: httpx.Client, options: Mapping[str, str], ids: list[str]) -> Iterator[Record]:
-    url, params = _first(options, None)
-    key = "id" if "folder" in params else "uuid"
-    for wanted in ids:
-        for row in objects(inside(load(get(http, url, {key: wanted})), "results")):
-            yield _record(row)
 
 
 SYSTEM = System(
@@ -204,9 +184,6 @@ SYSTEM = System(
     pull=Pull(
         since=_since,
         login=lambda options, secret: {"headers": {"Authorization": f"Token {secret}"}},
-        sweep=_sweep,
-        fetch=_fetch,
     ),
     form="flow.uuid",
-    root="report_id",
 )

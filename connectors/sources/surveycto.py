@@ -101,4 +101,8 @@ def login(options: Mapping[str, str], secret: str) -> Mapping[str, Any]:
     return {"auth": user_and_password(secret)}
 
 
-SYSTEM = System("surveycto", records, pull=Pull(since, login, sweep=sweep, fetch=fetch), root="KEY")
+SYSTEM = System(
+    "surveycto",
+    records,
+    pull=Pull(since, login, sweep=sweep, fetch=fetch),
+)

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from connectors import urlencoded
-from connectors.json_body import load, objects
+from connectors.payload import dicts, json_value, without
 from connectors.systems import Answers, Delivered, Record, System, Unreadable
 
 # What Twilio gives as the number of a caller who withheld it: words on a telephone's keys (ANONYMOUS, RESTRICTED,
@@ -24,8 +24,8 @@ _MOST_MEDIA = 100
 def _records(delivered: Delivered) -> list[Record]:
     if urlencoded.is_form(delivered) or delivered.body.lstrip()[:1] not in (b"{", b"["):
         return [_record(_form(delivered.body))]
-    value = load(delivered.body)
-    return [_record(_event(v)) for v in objects(value if isinstance(value, list) else [value])]
+    value = json_value(delivered.body)
+    return [_record(_event(v)) for v in dicts(value if isinstance(value, list) else [value])]
 
 
 def _form(body: bytes) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _record(given: dict[str, Any]) -> Record:
     prefix, colon, number = str(given.get("From") or "").strip().rpartition(":")
     withheld = _WITHHELD.fullmatch(number) is not None
     # The token of a call is a key to it, and nothing of a report.
-    return {k: v for k, v in given.items() if k != "CallToken"} | {
+    return without(given, "CallToken") | {
         "kind": kind,
         "report_id": ident,
         "scheme": (prefix.lower() if colon else "sms") if kind == "message" else "voice",
@@ -93,5 +93,4 @@ SYSTEM = System(
     schemes=("twilio",),
     answers=Answers(accepted=204, bad=204, busy=503),  # an empty answer: no reply is sent to the worker
     form="kind",
-    root="report_id",
 )

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from connectors.json_body import fetch as get
-from connectors.json_body import inside, load, objects
+from connectors.asking import ask
+from connectors.payload import dicts, inside, json_value
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _MOST = 1000
@@ -23,17 +23,17 @@ _LATE = timedelta(minutes=45)
 
 
 def _records(delivered: Delivered) -> list[Record]:
-    value = load(delivered.body)
+    value = json_value(delivered.body)
     if isinstance(value, dict) and "items" in value:
-        return [_record(item, None) for item in objects(value["items"])]
-    found = objects(value if isinstance(value, list) else [value])
+        return [_record(item, None) for item in dicts(value["items"])]
+    found = dicts(value if isinstance(value, list) else [value])
     return [_record(v.get("form_response", v), v.get("event_type")) for v in found]
 
 
 def _record(response: Any, event: Any) -> Record:
     if not isinstance(response, dict) or not isinstance(response.get("token"), str):
         raise Unreadable("shape")
-    answers = objects(response.get("answers") or [])
+    answers = dicts(response.get("answers") or [])
     partial = event == "form_response_partial" or response.get("response_type") in ("partial", "started")
     return {
         "form_id": response.get("form_id"),
@@ -110,7 +110,7 @@ def _since(http: httpx.Client, options: Mapping[str, str], checkpoint: str | Non
 
 def _items(http: httpx.Client, options: Mapping[str, str], params: Mapping[str, str]) -> list[dict[str, Any]]:
     base = options.get("url", "https://api.typeform.com").rstrip("/")
-    return objects(inside(load(get(http, f"{base}/forms/{options['form']}/responses", params)), "items"))
+    return dicts(inside(ask(http, f"{base}/forms/{options['form']}/responses", params), "items"))
 
 
 def _of(options: Mapping[str, str], row: dict[str, Any]) -> Record:
@@ -149,5 +149,4 @@ SYSTEM = System(
         fetch=_fetch,
     ),
     form="form_id",
-    root="token",
 )

@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from connectors.json_body import fetch as get
-from connectors.json_body import load, objects
+from connectors.asking import ask, ask_one
+from connectors.payload import dicts, json_value, without
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _LIMIT = 100
@@ -25,7 +25,7 @@ _DERIVED = ("post_content", "webhook_uuid", "source_field_key", "destination_fie
 
 
 def _records(delivered: Delivered) -> list[Record]:
-    return [_record(post) for post in _posts(load(delivered.body))]
+    return [_record(post) for post in _posts(json_value(delivered.body))]
 
 
 def _posts(value: Any) -> list[dict[str, Any]]:
@@ -34,15 +34,13 @@ def _posts(value: Any) -> list[dict[str, Any]]:
         value = value["results"]
     elif isinstance(value, dict) and "result" in value:
         value = [value["result"]]
-    return objects(value if isinstance(value, list) else [value])
+    return dicts(value if isinstance(value, list) else [value])
 
 
 def _record(post: dict[str, Any]) -> Record:
     if isinstance(post.get("id"), bool) or not isinstance(post.get("id"), int | str):
         raise Unreadable("shape")
-    fields = [
-        f for task in objects(post.get("post_content") or []) for f in objects(task.get("fields") or [])
-    ]
+    fields = [f for task in dicts(post.get("post_content") or []) for f in dicts(task.get("fields") or [])]
     given = post.get("values")
     if not fields and not isinstance(given, dict | list):
         raise Unreadable("shape")
@@ -51,7 +49,7 @@ def _record(post: dict[str, Any]) -> Record:
     values |= {str(f.get("key")): f.get("value") for f in fields}
     kinds = {str(f.get("key")): f.get("type") for f in fields}
     created, updated = _time(post.get("created")), _time(post.get("updated"))
-    return {k: v for k, v in post.items() if k not in _DERIVED} | {
+    return without(post, *_DERIVED) | {
         "values": {k: plain for k, v in values.items() if (plain := _plain(v))},
         "private": [str(f.get("key")) for f in fields if f.get("response_private")],
         "categories": _categories(post),
@@ -160,7 +158,7 @@ def _page(
     params = {"limit": str(_LIMIT), "page": str(page), "status": "all", **query}
     if options.get("form"):
         params["form"] = options["form"]
-    return _posts(load(get(http, f"{options['url'].rstrip('/')}/api/v5/posts", params)))
+    return _posts(ask(http, f"{options['url'].rstrip('/')}/api/v5/posts", params))
 
 
 def _sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
@@ -172,8 +170,9 @@ def _sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
 def _fetch(http: httpx.Client, options: Mapping[str, str], ids: list[str]) -> Iterator[Record]:
     for wanted in ids:
         url = f"{options['url'].rstrip('/')}/api/v5/posts/{int(wanted)}"
-        for post in _posts(load(get(http, url))):
-            yield _record(post)
+        found = ask_one(http, url)
+        if found is not None:
+            yield from (_record(post) for post in _posts(found))
 
 
 SYSTEM = System(
@@ -190,6 +189,4 @@ SYSTEM = System(
         fetch=_fetch,
     ),
     form="form_id",
-    root="id",
-    version="updated",
 )

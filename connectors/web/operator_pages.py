@@ -6,13 +6,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from connectors.deadletters import Became
+from connectors.replay import Became
 from connectors.web.pages import TEMPLATES
 from schemas.codelists import codes
 
 _SAID = {
     "accepted": "accepted",
     "duplicate": "was there already: nothing is counted twice",
+    "superseded": "a newer version of it is there already",
     "dead": "still dead",
     "skipped": "no report, says the mapping",
     "gone": "cannot be read any more",

@@ -82,3 +82,16 @@ def bench_release(contributions: int, workplaces: int, seed: int) -> None:
     stream = read(os.environ)[1]
     for line in report(read_policy(stream), contributions, workplaces, seed):
         click.echo(line)
+
+
+@bench.command(name="intake", epilog=example("chorus bench intake"))
+@click.option("--reports", default=10_000, show_default=True, type=click.IntRange(1), help="Over HTTP.")
+@click.option("--connections", default=32, show_default=True, type=click.IntRange(1), help="Kept alive.")
+@click.option("--rows", default=100_000, show_default=True, type=click.IntRange(10), help="Of the register.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the reports.")
+def bench_intake(reports: int, connections: int, rows: int, seed: int) -> None:
+    """Measure the doors: reports over HTTP, a register from a file, each until it is sealed and on the disk."""
+    from streams.bench.intake import report
+
+    for line in report(reports, connections, rows, seed):
+        click.echo(line)

@@ -174,7 +174,8 @@ def new(name: str, sample: Path, connector: str, tz: str, force: bool) -> None:
         raise click.ClickException(f"{sample.name}: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text(
-        scaffold(name, systems().get(connector), record, tz, node.stream.country), encoding="utf-8"
+        scaffold(name, systems().get(connector), record, checking.shared(connector), tz, node.stream.country),
+        encoding="utf-8",
     )
     click.echo(str(path))
     try:

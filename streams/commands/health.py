@@ -39,7 +39,9 @@ def _say(one: Health) -> None:
     click.echo(
         f"  seven days      {week.accepted} accepted, {week.duplicates} duplicates, {week.tests} tests"
     )
-    click.echo(f"  not verified    {week.refused}")
+    click.echo(
+        f"  not taken       {week.refused} not verified, {week.too_large} too large, {week.ignored} no reports"
+    )
     dead = ", ".join(f"{n} {reason}" for reason, n in one.dead.items())
     click.echo(f"  dead letters    {dead or 'none'}")
     oldest = f", oldest {one.waiting.oldest:%Y-%m-%dT%H:%MZ}" if one.waiting.oldest else ""
@@ -49,7 +51,8 @@ def _say(one: Health) -> None:
     if week.mapped is not None:
         click.echo(f"  mapped          {week.mapped:.0%} of what is filled in")
     click.echo(f"  silence         {one.silence.state}, {one.silence.hours} whole hours")
-    for name, value in one.pull.items():
-        click.echo(f"  {name:<16}{value}")
+    if one.pull:
+        for name, at in (("last pull", one.pull.pulled_at), ("last sweep", one.pull.swept_at)):
+            click.echo(f"  {name:<16}{at.isoformat(timespec='minutes') if at else 'never'}")
     for warning in one.warnings:
         click.echo(f"  ! {warning}")

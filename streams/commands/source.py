@@ -91,7 +91,8 @@ def source_add(
     if found.scheme == "static_header" and not found.header:
         found = replace(found, header=system.header if system else "authorization")
     if pull_url or pull_options or pull_login_file:
-        if not (system and system.pull):
+        is_mailbox = found.connector == "email" and (pull_url or "imaps://").startswith("imaps://")
+        if not (is_mailbox or (system and system.pull)):
             raise click.BadParameter("this system cannot be asked", param_hint="--pull-url")
         options = dict(found.pull)
         options |= {"url": pull_url} if pull_url else {}
@@ -132,6 +133,15 @@ def _what_to_set(found: sources.Source, settings: ConnectorSettings) -> str:
         "secret_path": f"Let it call {base}/v1/hooks/{found.name}/SECRET",
     }
     return how.get(found.scheme, f"Let it call {base}/v1/hooks/{found.name}; it signs with its own secret.")
+
+
+@source.command(name="live", epilog=example("chorus source live hotline"))
+@click.argument("name")
+def source_live(name: str) -> None:
+    """Let the reports of a source in test mode count from now on. What came before never does."""
+    node = console.node()
+    sources.write(node.home, replace(sources.find(node.home, name), test=False))
+    click.echo(f"{name} is live: its reports count")
 
 
 for _command in (new, check, preview):

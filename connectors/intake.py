@@ -256,23 +256,13 @@ class Door:
         hour = self._now().replace(minute=0, second=0, microsecond=0)  # the envelope is in clear
         event_id = uuid4()
         uid = self._tokens.uuid("report", delivery.source, name.native.hex())
-        dead = DeadLetter(
-            dead_letter_id=self._tokens.dead_letter(event_id),
-            event_id=event_id,
-            source_id=delivery.source,
-            reason=delivery.reason,
-            stage="map",
-            at_hour=hour,
-            payload="SEALED_BYTES",
-            key_ref=ref,
-            sealed=b"",
-        )
         promises, replay = self._outbox.promises, delivery.replay_of
         withdrawn, left = promises.limits(uid, replay)
         if delivery.body is None:
             promises.told(event_id, uid, hour.date(), None, "held", replay)
             # Where nothing leaves in the worker's words, not even sealed, the row stays with its source.
-            return uid, ref, self._parcel(dead, b"" if deidentify else body, key), dead.reason
+            letter = self._letter(delivery.source, event_id, delivery.reason, "map", hour, ref)
+            return uid, ref, self._parcel(letter, b"" if deidentify else body, key), letter.reason
         told, op = delivery.body, delivery.op
         if withdrawn:
             # The worker took it back: what the source still says of it stays with the source.
@@ -311,12 +301,27 @@ class Door:
                 schema, body = self._codec.encode_body(deidentify(report, told))
             except Refusal as why:
                 promises.told(event_id, uid, hour.date(), None, "held", replay)
-                dead = replace(dead, reason=why.reason, stage=why.stage)
-                return uid, ref, self._parcel(dead, b"", key), dead.reason
+                letter = self._letter(delivery.source, event_id, why.reason, why.stage, hour, ref)
+                return uid, ref, self._parcel(letter, b"", key), letter.reason
             report = replace(report, body_schema=schema)
         agreed = report.consent_scopes if report.consent == "YES" and not report.test else ()
         promises.told(event_id, uid, hour.date(), agreed, "gone" if op == "WITHDRAW" else "", replay)
         return uid, ref, self._parcel(report, body, key), None
+
+    def _letter(
+        self, source: str, event_id: UUID, reason: str, stage: str, hour: datetime, ref: UUID
+    ) -> DeadLetter:
+        return DeadLetter(
+            dead_letter_id=self._tokens.dead_letter(event_id),
+            event_id=event_id,
+            source_id=source,
+            reason=reason,
+            stage=stage,
+            at_hour=hour,
+            payload="SEALED_BYTES",
+            key_ref=ref,
+            sealed=b"",
+        )
 
     def _parcel(self, event: Sealed, body: bytes, key: bytes) -> Parcel:
         value = self._codec.encode(seal(event, body, key))

@@ -202,8 +202,10 @@ class Outbox:
 
         For ``pack``, so that it is kept in the same transaction.
         """
-        if revision == 0 and told_as:
-            self._db.execute("INSERT OR IGNORE INTO history VALUES (?, ?)", (key.source, key.native))
+        if revision == 0:
+            if told_as:
+                self._db.execute("INSERT OR IGNORE INTO history VALUES (?, ?)", (key.source, key.native))
+            return told_as
         sql = "SELECT 1 FROM history WHERE source = ? AND native = ?"
         return self._db.one(sql, key.source, key.native) is not None
 

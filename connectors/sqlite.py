@@ -69,5 +69,6 @@ def open_database(path: Path, ddl: str, patience: float = 60) -> Database:
     )
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -16000")  # KiB: keys are hashes, so that every insert is somewhere else
     db.executescript(ddl)
     return db

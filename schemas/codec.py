@@ -39,16 +39,15 @@ def subject_of(event: type) -> str:
 
 def to_avro(value: Any) -> Any:
     """Turn an event into the plain dicts and lists that Avro writes."""
-    kind = value.__class__
+    kind = type(value)
     if kind in _LEAVES:  # most values are
         return value
     if isinstance(value, tuple):
         return [to_avro(item) for item in value]
     names = _names(kind)
     if names is not None:
-        return {
-            name: held if type(held := getattr(value, name)) in _LEAVES else to_avro(held) for name in names
-        }
+        given = ((name, getattr(value, name)) for name in names)
+        return {name: v if type(v) in _LEAVES else to_avro(v) for name, v in given}
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -98,7 +97,7 @@ class Codec:
         Raises:
             Unencodable: a value does not fit the schema.
         """
-        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(_subject(event.__class__))))
+        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(_subject(type(event)))))
         out.seek(0, io.SEEK_END)
         self._write(out, event)
         data = out.getvalue()
@@ -127,7 +126,7 @@ class Codec:
 
         A sealed body outlives any registry, so it names a version of the folder instead of an id.
         """
-        subject = _subject(event.__class__)
+        subject = _subject(type(event))
         out = io.BytesIO()
         self._write(out, event)
         return f"{subject}/{self._folder.version_of(subject)}", out.getvalue()

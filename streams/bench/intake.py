@@ -1,30 +1,25 @@
 """Measure the doors: reports over HTTP and a register from a file, each until it is sealed and on the disk."""
 
 import asyncio
-import csv
-import itertools
 import json
 import resource
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from connectors import sources
 from connectors.broker import EmbeddedBroker
-from connectors.mapping import load
 from connectors.outbox import Outbox
 from connectors.settings import ConnectorSettings
 from connectors.sources import canonical
-from connectors.submit import submit
 from streams.app import Node, running
+from streams.bench.register import measure
 from streams.settings import StreamSettings
-from streams.simulate import UNION_HEADER, season
+from streams.simulate import season
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
 _WARM = 200  # reports that are not measured
@@ -44,11 +39,10 @@ def report(reports: int, connections: int, rows: int, seed: int) -> Iterator[str
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(1, get_context("spawn")) as alone,
     ):
-        seconds, tally, early, most = alone.submit(_from_file, folder, rows, seed).result()
+        got = alone.submit(measure, rows, Path(folder)).result()
     yield (
-        f"a register of {rows} rows through mapping to sealed Avro: {rows / seconds:.0f} rows/s;"
-        f" {tally['accepted']} accepted, {tally['dead_letter']} dead letters;"
-        f" {early} MB in memory after a tenth, {most} MB at the end"
+        f"a register of {rows} rows through mapping to sealed Avro: {got['rows_per_second']} rows/s;"
+        f" {got['mib_after_a_tenth']:.0f} MiB in memory after a tenth, {got['mib_at_the_end']:.0f} MiB at the end"
     )
 
 
@@ -123,34 +117,6 @@ async def _send_all(port: int, requests: list[bytes], connections: int) -> tuple
         began = time.perf_counter()
         await asyncio.gather(*(sender(left) for _ in range(connections)))
     return time.perf_counter() - began, waits
-
-
-def _from_file(folder: str, rows: int, seed: int) -> tuple[float, Counter[str], int, int]:
-    """Import a register in a process that has done nothing else; returns seconds, counts, and megabytes."""
-    home = Path(folder)
-    path = home / "register.csv"
-    _write_register(path, rows, seed)
-    sources.add(home, "union", "union_register")
-    node = Node(ConnectorSettings(home=home), StreamSettings(), "")
-    source, mapping, door = sources.find(home, "union"), load("union_register", home), node.door()
-    total: Counter[str] = Counter()
-    early = 0
-    began = time.perf_counter()
-    for tally in submit(path, source, mapping, door.accept):
-        total += tally
-        if not early and sum(total.values()) >= rows / 10:
-            early = _megabytes()
-    return time.perf_counter() - began, total, early, _megabytes()
-
-
-def _write_register(path: Path, rows: int, seed: int) -> None:
-    made = (d.payload for d in season(seed, _START, 30, 200).deliveries if d.source == "union")
-    pool: list[dict[str, Any]] = [json.loads(payload) for payload in made]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, UNION_HEADER)
-        writer.writeheader()
-        for number, row in enumerate(itertools.islice(itertools.cycle(pool), rows)):
-            writer.writerow(row | {"ref_no": f"B/{number:06}"})
 
 
 def _quantile(values: list[float], share: float) -> float:

@@ -176,19 +176,21 @@ def _warnings(found: Health, now: datetime) -> list[str]:
             f"silent for {found.silence.hours} hours: about {found.silence.expected:.0f} active hours would be usual"
         )
     if found.waiting.oldest and (age := (now - found.waiting.oldest).total_seconds() / 3600) >= 2:
-        said.append(f"{found.waiting.count} messages wait to be delivered, the oldest for {age:.0f} hours")
+        said.append(
+            f"{_many(found.waiting.count, 'message')} not delivered yet, the oldest for {age:.0f} hours"
+        )
     if found.dead:
-        said.append(f"{sum(found.dead.values())} dead letters to look at")
+        said.append(f"{_many(sum(found.dead.values()), 'dead letter')} to look at")
     if pull := found.pull:
         said += [TROUBLES.get(code, code) for code in (pull.trouble, pull.doubt) if code]
     if week.refused:
-        said.append(f"{week.refused} deliveries could not be verified")
+        said.append(f"{_many(week.refused, 'delivery', 'deliveries')} not verified")
     if week.too_large:
-        said.append(f"{week.too_large} deliveries were too large to be taken")
+        said.append(f"{_many(week.too_large, 'delivery', 'deliveries')} too large to be taken")
     if week.form_unknown:
-        said.append(f"{week.form_unknown} reports of a form version the mapping does not know")
+        said.append(f"{_many(week.form_unknown, 'report')} of a form version the mapping does not know")
     if week.new_keys:
-        said.append(f"{week.new_keys} keys never seen before, which the mapping does not read")
+        said.append(f"{_many(week.new_keys, 'key')} never seen before, which the mapping does not read")
     if _moved(week.mapped_before, week.mapped, -_FALL) and week.accepted >= _LEAST:
         said.append(
             f"the mapping reads {week.mapped:.0%} of what is filled in; before {week.mapped_before:.0%}"
@@ -198,6 +200,10 @@ def _warnings(found: Health, now: datetime) -> list[str]:
             f"consent is unknown in {week.consent_unknown:.0%}; before in {week.consent_unknown_before:.0%}"
         )
     return said
+
+
+def _many(n: int, one: str, more: str = "") -> str:
+    return f"{n} {one if n == 1 else more or one + 's'}"
 
 
 def _moved(before: float | None, after: float | None, by: float) -> bool:

@@ -160,7 +160,8 @@ class Mapped:
             return Skipped("FETCH", self._root(payload))
         if self._true("ignore_if", payload):
             return Skipped("IGNORE")
-        if self._true("hold_if", payload):
+        # What the source itself has withdrawn needs nobody to read it.
+        if self._true("hold_if", payload) and self._op(payload) != "WITHDRAW":
             raise Unmappable("hold", "WITHDRAWAL_ASKED")
         for reason in self.document.get("dead_letter_if") or {}:
             if self._true(f"dead_letter_if.{reason}", payload):

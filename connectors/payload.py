@@ -1,7 +1,6 @@
-"""Bytes into plain values, bounded: what every system's reader starts from.
+"""JSON as strangers send it: one way to read it for every system, with its limits (`connectors/xml_body.py` has XML's).
 
-JSON comes from strangers: it is refused when it nests too deeply or holds numbers that are none. A refusal says
-which of these, never what was sent.
+It is refused when it is nested too deeply or holds numbers that are none. A refusal says which, never what was sent.
 """
 
 import math

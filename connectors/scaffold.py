@@ -108,7 +108,8 @@ def guess(found: list[Leaf]) -> dict[str, Leaf]:
             if one.target in taken:
                 continue
             pattern = re.compile(how.format(f"(?:{one.words})"))
-            kinds = {*one.kinds.split(), "list"}  # of a list its first, where one answer is meant
+            kinds = {*one.kinds.split()}
+            kinds |= {"list"} if "text" in kinds else set()  # of a list its first, where one answer is meant
             leaf = next((x for x in left if x.kind in kinds and pattern.fullmatch(x.words)), None)
             if leaf:
                 first = "[0]" if leaf.kind == "list" and "list" not in one.kinds else ""
@@ -163,6 +164,8 @@ def scaffold(
             lines.append(f"  {target}: {{path: {_quoted(leaf.path)}, {rule}{zone}{split}}}  # guessed")
     story = guessed.get("narrative")
     lines.append(f"narratives: {{story: {_quoted(story.path)}}}  # guessed" if story else "narratives: {}")
+    if story:
+        lines.append(f"hold_if: {_quoted(f'withdraws({story.path})')}")
     lines += _consent(guessed)
     lines += ["attachments_policy: list_only", "unmapped: seal"]
     if rest:

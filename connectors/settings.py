@@ -1,5 +1,6 @@
 """What the doors need to know."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ class ConnectorSettings:
         outbox_max_bytes: most that may wait in the outbox, bytes; then senders are told to come again.
         outbox_free_bytes: what must stay free on the outbox's disk, bytes.
         outbox_warn_hours: a message that has waited for so long is worth a warning in the log.
+        form_source: name of the source that the web form is, connected by itself; without it there is no form.
+        form_leave_url: where the form's "leave quickly" goes: a site that nobody wonders about.
     """
 
     home: Path = Path(".chorus")
@@ -37,6 +40,8 @@ class ConnectorSettings:
     outbox_max_bytes: int = 4_000_000_000
     outbox_free_bytes: int = 200_000_000
     outbox_warn_hours: int = 24
+    form_source: str = ""
+    form_leave_url: str = "https://www.google.com/"
 
     def __post_init__(self) -> None:
         """Refuse what is no choice.
@@ -52,3 +57,10 @@ class ConnectorSettings:
         for name in ("outbox_max_bytes", "outbox_free_bytes", "outbox_warn_hours"):
             if getattr(self, name) < 0:
                 raise BadSetting(f"{variable(name)} must not be negative")
+        if self.form_source and not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", self.form_source):
+            raise BadSetting(
+                f"{variable('form_source')} must be lower-case letters, digits and underscores, 40 at most"
+            )
+        leave = urlsplit(self.form_leave_url)
+        if leave.scheme not in ("http", "https") or not leave.netloc:
+            raise BadSetting(f"{variable('form_leave_url')} must be a URL such as https://www.example.org/")

@@ -13,19 +13,19 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
-from connectors.ahead import take_rows
 from connectors.intake import Accepted, Delivery, Taken
 from connectors.mapping import Mapped
 from connectors.sources import Source, email, json_lines, table
 from connectors.systems import Delivered, Unreadable, systems
 from connectors.table_options import options_of
-from connectors.taking import dead, take, take_record
+from connectors.taking import take
+from connectors.taking_rows import take_rows
 
 Kind = Literal["table", "lines", "json", "mail", "mails", "whole"]
 KNOWN = (".csv", ".eml", ".json", ".jsonl", ".mbox", ".tsv", ".txt", ".xlsx", ".xml")
 LARGEST = 64 << 20  # bytes of a file that is read whole
 
-_BATCH = 500
+_BATCH = 500  # reports that one synced transaction keeps
 _OURS = frozenset({"http", "file", "table", "email"})  # all others have files of their own shape
 _HEADER = re.compile(rb"([!-9;-~]{1,70}):[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*")
 _OF_MAIL = frozenset(
@@ -150,14 +150,12 @@ def _table(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken
 
 def _lines(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
     foreign = source.connector not in _OURS and source.connector in systems()
+    if not foreign:
+        yield from take_rows(json_lines.rows(path), source, mapping)
+        return
     for row in json_lines.rows(path):
-        if isinstance(row, bytes):
-            yield dead(source, mapping, "FILE_MANUAL", row, "UNREADABLE")
-        elif foreign:
-            body = json_lines.as_bytes(row)
-            yield from take(source, mapping, Delivered(body, "application/json"), "FILE_MANUAL")
-        else:
-            yield take_record(source, mapping, row, "FILE_MANUAL")
+        body = row if isinstance(row, bytes) else json_lines.as_bytes(row)
+        yield from take(source, mapping, Delivered(body, "application/json"), "FILE_MANUAL")
 
 
 def _json(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
@@ -169,11 +167,9 @@ def _json(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]
         value: Any = from_json(body.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
     except ValueError:
         raise Unreadable("syntax") from None
-    for record in value if isinstance(value, list) else [value]:
-        if isinstance(record, dict):
-            yield take_record(source, mapping, record, "FILE_MANUAL")
-        else:
-            yield dead(source, mapping, "FILE_MANUAL", json_lines.as_bytes(record), "UNREADABLE")
+    listed = value if isinstance(value, list) else [value]
+    rows = (record if isinstance(record, dict) else json_lines.as_bytes(record) for record in listed)
+    yield from take_rows(rows, source, mapping)
 
 
 def _mail(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:

@@ -56,6 +56,12 @@ class Shown:
     unnamed: tuple[int, int] = (0, 0)
 
     @property
+    def told(self) -> tuple[Key, ...]:
+        """The keys worth a line: of a report, which has the same fields every time, those that are filled."""
+        whole = self.letter.payload != "SEALED_REPORT"
+        return tuple(key for key in self.keys if whole or key.filled)
+
+    @property
     def filled(self) -> int:
         """How many keys are filled."""
         return sum(key.filled for key in self.keys) + self.unnamed[1]

@@ -34,8 +34,8 @@ def _entries(document: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _columns(names: list[str]) -> tuple[str, str]:
-    key = next(n for n in names if n in ("code", "alpha_2", "bcp47"))
-    return key, next(n for n in names if n in ("label", "name", "meaning"))
+    key = next(n for n in names if n in ("code", "alpha_2", "bcp47", "words"))
+    return key, next(n for n in names if n in ("label", "name", "meaning", "said"))
 
 
 @cache

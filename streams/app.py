@@ -53,7 +53,6 @@ from connectors.secrets import (
 from connectors.settings import ConnectorSettings
 from connectors.shelf import Shelf
 from connectors.tally import Refusals, Tally
-from connectors.web import receipts
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
@@ -62,9 +61,8 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport, operating
+from streams import asking, faust_transport, operating
 from streams.agents import Parts, attach
-from streams.arrived import arrived
 from streams.at_source import AtSource
 from streams.expiry import Expiry
 from streams.fresh import Fresh
@@ -479,13 +477,6 @@ async def _web(run: Running) -> AsyncIterator[None]:
         max_bytes=node.settings.max_report_bytes,
         public_url=node.settings.public_url.rstrip("/"),
     )
-    asking = receipts.ReceiptParts(
-        desk=node.consent_desk,
-        tokens=node.tokens,
-        arrived=lambda report_uid: arrived(node.db, node.tokens, node.now(), report_uid),
-        changed=lambda: run.forwarder.wake.set() if run.forwarder else None,
-        now=node.now,
-    )
     app = build(
         WebParts(
             accept=commit.accept,
@@ -498,7 +489,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        [*routes(hooks), *receipts.routes(asking), *operating.routes(node, wake)],
+        [*routes(hooks), *asking.routes(node, commit.accept, listed, wake), *operating.routes(node, wake)],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -515,6 +506,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
     # The node handles signals for all its parts.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve([listener]))
+    heart = asyncio.create_task(asking.beating(node))
     host, port = listener.getsockname()[:2]
     run.url = f"http://{host}:{port}"
     told = operating.address_file(node)
@@ -526,6 +518,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
         told.unlink(missing_ok=True)
         run.stopping = True
         server.should_exit = True
+        heart.cancel()
         await task
         listener.close()
         await asyncio.to_thread(refusals.flush)

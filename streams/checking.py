@@ -150,7 +150,7 @@ def expected(seen: Seen, read_text: ReadText | None = None) -> dict[str, Any]:
         "channel": body.channel,
         "submitted_at": _plain(body.submitted_at),
         "occurred_on": _plain(body.occurred_on),
-        "occurred_or_received": _plain(body.occurred_on or body.submitted_at)[:10] or None,
+        "occurred_or_received": _plain(_day(body)) or None,
         "date_ambiguous": bool(seen.findings and seen.findings.ambiguous),
         "language": body.language,
         "country": body.country,
@@ -171,6 +171,11 @@ def expected(seen: Seen, read_text: ReadText | None = None) -> dict[str, Any]:
         out["indicators_from_text"] = sorted({s.code for s in told if s.kind == "INDICATOR"})
         out["severity_hint"] = next((s.code for s in told if s.kind == "SEVERITY"), None)
     return out
+
+
+def _day(body: RawReportBody) -> date | None:
+    # The day as the source wrote it: midnight in Bangkok is the day before in UTC.
+    return body.occurred_on or (body.submitted_at.date() if body.submitted_at else None)
 
 
 def _plain(value: datetime | date | None) -> str:

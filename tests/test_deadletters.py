@@ -424,6 +424,7 @@ def test_discard_counts_first_and_asks(at: Operated, run) -> None:
     assert "2\tUNMAPPABLE" in declined.stdout and declined.exit_code == 1 and len(at.open_ids()) == 2
     assert run("discard", "--why", "all of them").exit_code == 1  # says nothing of which
     assert "2 discarded" in run("discard", "--reason", "UNMAPPABLE", "--why", "load test", "--yes").stdout
+    assert at.log.entries()[0].which == "reason=UNMAPPABLE by id"
     assert not at.open_ids()
 
 

@@ -166,19 +166,20 @@ def same_as_there(node: Node, world: World) -> None:
 
 @pytest.mark.parametrize(
     ("system", "many"),
-    [("kobo", 2000), ("odk", 300), ("rapidpro", 200), ("commcare", 300), ("primero", 300), ("ushahidi", 200)],
+    [("kobo", 2000), ("odk", 200), ("rapidpro", 200), ("commcare", 200), ("primero", 200), ("ushahidi", 200)],
 )
 def test_whatever_happens_between_two_pages_what_is_here_in_the_end_is_what_is_there(
     tmp_path: Path, fake: FakeSystem, tokens: Tokens, system: str, many: int
 ) -> None:
     world, chance = fake.world, random.Random(5)
-    world.add(many - 100)
+    world.add(many - 60)
     node = a_node(tmp_path, fake, system, tokens, timeout_seconds=0.3, attempts=8, page_size=many // 10)
 
     def live(number: int) -> None:
         for _ in range(3):
             world.edit(chance.randrange(len(world.rows)) + 1)
-        if len(world.rows) - len(world.alive()) < many // 12:
+        # RapidPro has no sweep, as its lists forget: of what is deleted there nobody is told.
+        if system != "rapidpro" and len(world.rows) - len(world.alive()) < many // 12:
             world.delete(chance.randrange(len(world.rows)) + 1)
         if len(world.rows) < many:
             world.add(2)

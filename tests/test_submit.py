@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connectors.intake import Door
+from connectors import taking_rows
+from connectors.intake import Delivery, Door
 from connectors.keystore import KeyStore
 from connectors.mapping import Mapped, load
 from connectors.outbox import Outbox
 from connectors.seal import unseal
 from connectors.sources import Source
 from connectors.submit import KNOWN, UnreadableFile, kind_of, submit
+from connectors.taking_rows import take_rows
 from schemas import topics
 from schemas.codec import Codec
 from schemas.events import DeadLetter, RawReportBody, SealedReport
@@ -196,3 +200,34 @@ def test_a_file_that_is_none_is_refused_in_words_of_ours(
 
 def test_every_kind_of_file_is_named() -> None:
     assert set(KNOWN) >= {".csv", ".tsv", ".txt", ".xlsx", ".jsonl", ".json", ".eml", ".mbox"}
+
+
+def many(n: int) -> list[dict[str, Any] | bytes]:
+    row = dict(zip(HEADER.split(","), GOOD.split(","), strict=True))
+    return [
+        b"no row"
+        if k % 7 == 3
+        else {**row, "ref_no": f"U/{k}", "received": "never" if k % 5 == 0 else row["received"]}
+        for k in range(n)
+    ]
+
+
+def test_a_long_file_is_taken_in_by_two_processes_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = list(take_rows(iter(many(60)), Source("union"), UNION))
+    monkeypatch.setattr(taking_rows, "ALONE", 10)
+    monkeypatch.setattr(taking_rows, "_BATCH", 4)
+    assert list(take_rows(iter(many(60)), Source("union"), UNION)) == alone
+    assert len(alone) == 60 and [t.payload for t in alone if isinstance(t, Delivery)].count(b"no row") == 9
+
+
+def test_when_the_second_process_is_killed_the_first_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = list(take_rows(iter(many(60)), Source("union"), UNION))
+    monkeypatch.setattr(taking_rows, "ALONE", 10)
+    monkeypatch.setattr(taking_rows, "_BATCH", 4)
+    found = []
+    for taken in take_rows(iter(many(60)), Source("union"), UNION):
+        found.append(taken)
+        if len(found) == 14:  # the second process has done its first four rows
+            (child,) = multiprocessing.active_children()
+            child.kill()
+    assert found == alone

@@ -233,7 +233,7 @@ def test_cells_of_a_workbook_keep_their_types() -> None:
         ["Ref", "When", "Day", "Clock", "N", "F", "B", "Text", "Empty"],
         [
             "H-1",
-            dt.datetime(2026, 11, 6, 14, 30),
+            dt.datetime(2026, 11, 6, 14, 30),  # noqa: DTZ001 (a workbook knows no zones)
             dt.date(2026, 11, 7),
             dt.time(8, 5),
             14,
@@ -348,7 +348,7 @@ CELLS = (
     | st.booleans()
     | st.integers(-(10**14), 10**14)
     | st.floats(allow_nan=False, allow_infinity=False, width=32)
-    | st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2100, 1, 1)).map(lambda d: d.replace(microsecond=0))
+    | st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2100, 1, 1)).map(lambda d: d.replace(microsecond=0))  # noqa: DTZ001
     | st.dates(dt.date(1950, 1, 1), dt.date(2100, 1, 1))
     | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40).filter(
         lambda t: not t.startswith(("=", "#"))

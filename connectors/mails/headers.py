@@ -25,6 +25,8 @@ _DOMAIN = re.compile(r"header\.(?:d|i)\s*=\s*\"?(?:[^\s;@\"]*@)?([^\s;@\"]+)", r
 _ZONE = re.compile(
     r"(?:[+-]\d{4}|\b(?:GMT|UTC?|EST|EDT|CST|CDT|MST|MDT|PST|PDT|Z))\s*(?:\(.*)?$", re.IGNORECASE
 )
+_CODED = re.compile(r"=\?[^?\s]{1,60}\?[bBqQ]\?[^?\s]*\?=")
+_ATOM = "encodedword"  # stands for one while addresses are told apart
 # What ends lines, hides, or turns the direction of what follows.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _DAEMON = re.compile(r"(?:mailer-daemon|postmaster|mail\.?delivery)[^@]*@", re.IGNORECASE)
@@ -54,7 +56,11 @@ def person(raws: Iterable[str]) -> dict[str, str | None]:
     """Return ``name`` and ``address`` of the first person these headers name."""
     for raw in raws:
         line = re.sub(r"[\r\n]+", " ", raw[:_LONGEST])
-        for name, address in getaddresses([line])[:1]:
+        # What is encoded is a name, whatever it looks like.
+        coded = _CODED.findall(line)
+        for name, address in getaddresses([_CODED.sub(_ATOM, line)])[:1]:
+            first, *rest = name.split(_ATOM)
+            name = first + "".join(word + after for word, after in zip(coded, rest, strict=False))
             found = _ADDRESS.fullmatch(_bytes_read(address))
             return {"name": text(name) or None, "address": found[0] if found else None}
     return {"name": None, "address": None}

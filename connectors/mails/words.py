@@ -68,7 +68,7 @@ def of_plain(text: str, *, quotes: bool) -> str:
         elif kept and not _is_quoted(kept):
             _drop_introduction(kept)
             kept.append("\0")
-    left = "\n".join(k for k in kept if k != "\0").strip()
+    left = re.sub("\n{3,}", "\n\n", "\n".join(k for k in kept if k != "\0")).strip()
     return left or "\n".join(lines).strip()
 
 

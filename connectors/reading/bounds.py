@@ -1,5 +1,6 @@
 """How large a record may be: what is beyond is refused before anybody reads it."""
 
+from math import isfinite
 from typing import Any
 
 MAX_DEPTH = 100
@@ -8,11 +9,11 @@ MAX_CHARACTERS = 4_000_000
 
 
 class Beyond(Exception):
-    """A record that is too deep or too large; the message says which, ``depth`` or ``size``."""
+    """A record that is too deep or too large or no JSON; the message says which: ``depth``, ``size``, ``value``, ``form``."""
 
 
 def check(record: Any) -> None:
-    """Raise ``Beyond`` if a record is not an object, or too deep, or too large."""
+    """Raise ``Beyond`` if a record is not an object, too deep, too large, or holds a number that JSON has not."""
     if not isinstance(record, dict):
         raise Beyond("form")
     level: list[Any] = [record]
@@ -30,6 +31,8 @@ def check(record: Any) -> None:
                 inner += value
             elif isinstance(value, str):
                 characters += len(value)
+            elif isinstance(value, float) and not isfinite(value):
+                raise Beyond("value")
         if characters > MAX_CHARACTERS:
             raise Beyond("size")
         if not inner:

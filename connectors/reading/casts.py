@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -133,9 +134,10 @@ def _int(raw: Any, by: Rule, report: Mapping[str, Any], notes: Notes) -> int | N
 def _float(raw: Any, by: Rule, report: Mapping[str, Any], notes: Notes) -> float | None:
     if isinstance(raw, bool):
         raise TypeError("no number")
-    if isinstance(raw, str):
-        return float(ascii_digits(raw.strip()))
-    return float(raw)
+    number = float(ascii_digits(raw.strip()) if isinstance(raw, str) else raw)
+    if not isfinite(number):
+        raise ValueError("no number")
+    return number
 
 
 def _bool(raw: Any, by: Rule, report: Mapping[str, Any], notes: Notes) -> bool | None:

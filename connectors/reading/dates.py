@@ -20,9 +20,9 @@ _BUDDHIST_YEARS = range(1900 + _BUDDHIST, 2200 + _BUDDHIST)
 # Two digits of a Buddhist-era year from here on are 2001 and later; below, they may as well be of the common era.
 _BUDDHIST_SHORT = 44
 _EXCEL_EPOCH = date(1899, 12, 30)
-_EXCEL_DAYS = range(10_000, 110_000)  # 1927 to 2201
-_EPOCH_SECONDS = range(10**8, 10**11)
-_EPOCH_MILLIS = range(10**11, 10**14)
+_EXCEL_DAYS = range(10_000, 109_571)  # 1927 to 2199
+_EPOCH_SECONDS = range(10**8, 7_258_118_400)  # 1973 to 2199
+_EPOCH_MILLIS = range(10**11, 7_258_118_400_000)
 
 _THAI_MONTHS = (
     ("มกราคม", "มกรา", "ม.ค.", "มค."),
@@ -152,7 +152,7 @@ def _digits_only(text: str) -> When | None:
         day = _day(_era(int(text[:4])), int(text[4:6]), int(text[6:8]))
         return When(day.replace(hour=hour, minute=minute, second=second))
     number = float(text)
-    if number < 10**14 and (int(number) not in range(110_000, 10**8)):
+    if number < 10**14:
         return _number(number)
     raise ValueError("no date")
 

@@ -14,6 +14,8 @@ from connectors.reading.text import nearest
 
 Place = tuple[str | int, ...]
 MAX_BYTES = 1_000_000  # of a mapping file
+MAX_DEPTH = 50
+MAX_VALUES = 50_000
 
 
 class BadMapping(ValueError):
@@ -78,14 +80,14 @@ class _Reader:
 
     def value(self, node: yaml.Node, place: Place) -> Any:
         """Return the plain value of a node; names are texts, so that ``27:`` and ``"27":`` are one."""
-        self._lines.setdefault(place, node.start_mark.line + 1)
-        if len(place) > 50:
-            raise BadMapping(f"{self._file}:{node.start_mark.line + 1}: too deep")
+        line = self._lines.setdefault(place, node.start_mark.line + 1)
+        if len(place) > MAX_DEPTH or len(self._lines) > MAX_VALUES:
+            raise BadMapping(f"{self._file}:{line}: too deep, or too much by way of anchors")
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*place, n)) for n, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
-            return self._make.construct_object(node)
-        self._make.flatten_mapping(node)
+            return self._made(self._make.construct_object, node)
+        self._made(self._make.flatten_mapping, node)
         found: dict[str, Any] = {}
         for key, value in node.value:
             name = self._name(key)
@@ -94,6 +96,14 @@ class _Reader:
             self._lines[(*place, name)] = key.start_mark.line + 1
             found[name] = self.value(value, (*place, name))
         return found
+
+    def _made(self, make: Callable[[Any], Any], node: yaml.Node) -> Any:
+        try:
+            return make(node)
+        except (yaml.YAMLError, ValueError):
+            raise BadMapping(
+                f"{self._file}:{node.start_mark.line + 1}: is no plain YAML value; quote texts"
+            ) from None
 
     def _name(self, key: yaml.Node) -> str:
         line = f"{self._file}:{key.start_mark.line + 1}"

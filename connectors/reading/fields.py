@@ -19,13 +19,13 @@ _LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "reporter_role": ("reporter_roles", ()),
 }
 _HINTS = get_type_hints(RawReportBody)
-_ARE_LISTS = frozenset(name for name, hint in _HINTS.items() if get_origin(hint) is tuple)
+_LISTS_OF = frozenset(name for name, hint in _HINTS.items() if get_origin(hint) is tuple)
 _LISTED = frozenset({"list", "phones", "indicators"})
 
 
 def is_list(field: str) -> bool:
     """Tell whether a field of a report is a list."""
-    return field in _ARE_LISTS
+    return field in _LISTS_OF
 
 
 def wrong_codes(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:

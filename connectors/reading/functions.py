@@ -6,6 +6,7 @@ given is no error.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jmespath
@@ -14,6 +15,7 @@ from jmespath.visitor import TreeInterpreter
 
 from connectors.reading import language, places
 from connectors.reading.text import MAX_TEXT, ascii_digits, loose, plain, text_of
+from schemas.codelists import codes
 
 MAX_ITEMS = 1000
 _TEXT: dict[str, Any] = {"types": ["string", "null", "number", "boolean"]}
@@ -73,6 +75,21 @@ class OurFunctions(Functions):  # type: ignore[misc]
     def _func_matches_any(self, text: Any, words: list[str]) -> bool:
         said = loose(_bounded(text))
         return any(loose(word) in said for word in words[:MAX_ITEMS] if word.strip())
+
+    @signature(_TEXT)
+    def _func_withdraws(self, text: Any) -> bool:
+        said = loose(_bounded(text))
+        return any(word in said for word in _withdrawal_words("anywhere"))
+
+    @signature(_TEXT)
+    def _func_stops(self, text: Any) -> bool:
+        return loose(_bounded(text)) in _withdrawal_words("alone")
+
+
+@cache
+def _withdrawal_words(said: str) -> frozenset[str]:
+    """Return words that may ask to withdraw a report: said anywhere in a text, or alone."""
+    return frozenset(loose(words) for words, where in codes("withdrawal_words").items() if where == said)
 
 
 _INTERPRETER = TreeInterpreter(jmespath.Options(custom_functions=OurFunctions()))

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import pycountry
 
@@ -53,8 +53,11 @@ def province(text: str, country: str | None = None) -> str | None:
         country: ISO 3166-1 code; without it bare numbers are not read, nor names that two countries have.
     """
     text = ascii_digits(text.strip())
-    if not text or len(text) > _LONGEST_NAME:
-        return None
+    return _province(text, country) if 0 < len(text) <= _LONGEST_NAME else None
+
+
+@lru_cache(maxsize=2048)  # a register names the same few again and again
+def _province(text: str, country: str | None) -> str | None:
     code = _by_code(text, country)
     if code:
         return code

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from html import unescape
 from typing import Any
 
+_NOT_ALPHANUMERIC = re.compile("[^a-z0-9]")
 MAX_TEXT = 200_000  # characters of one answer that any cast or function looks at
 
 
@@ -60,12 +61,16 @@ def folded(text: str) -> str:
     Letters and digits only, lower case, no marks on Latin letters: ``Chon-Buri`` is ``chonburi``, ``Bà Rịa`` is
     ``baria``. Vowels and tone marks of other scripts stay: there they are the word.
     """
+    if text.isascii():
+        return _NOT_ALPHANUMERIC.sub("", text.lower())
     letters = unmarked(unicodedata.normalize("NFKC", ascii_digits(text)).casefold())
     return "".join(c for c in letters if unicodedata.category(c)[0] in "LNM")
 
 
 def unmarked(text: str) -> str:
     """Return a text without the marks on Latin letters: ``Bà Rịa`` is ``Ba Ria``; other scripts stay as they are."""
+    if text.isascii():
+        return text
     apart = unicodedata.normalize("NFD", text).replace("đ", "d").replace("Đ", "D")
     return unicodedata.normalize("NFC", "".join(c for c in apart if not "\u0300" <= c <= "\u036f"))
 

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -125,7 +125,7 @@ def show(letter: UUID, opened: bool, yes: bool, force: bool, as_json: bool) -> N
         return
     for name, value in lines.items():
         click.echo(f"{name:<12}{value}")
-    for key in shown.keys:
+    for key in shown.told:
         click.echo(f"  {'filled' if key.filled else 'empty':<8}{key.pii or 'not read':<14}{key.name}")
     if shown.unnamed[0]:
         click.echo(
@@ -244,7 +244,7 @@ def discard(
             click.confirm(f"Destroy {len(found)} dead letters? It cannot be undone.", abort=True)
         # Those that were counted, and none that has come since.
         ids = tuple(one.letter.dead_letter_id for one in found)
-        click.echo(f"{work.discard(Wanted(ids), operating.who(), why)} discarded")
+        click.echo(f"{work.discard(replace(wanted, ids=ids), operating.who(), why)} discarded")
 
 
 @deadletter.command(epilog=example("chorus deadletter withdraw 0b9c3f5e-... --event 51d2c8a0-..."))

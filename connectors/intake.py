@@ -14,11 +14,12 @@ from typing import Literal, Protocol
 from uuid import UUID, uuid4
 
 from connectors.keystore import KeyStore
-from connectors.outbox import Key, Outbox, Parcel
+from connectors.outbox import LATE, Key, Outbox, Parcel
 from connectors.receipts import code
 from connectors.seal import Sealed, seal
 from connectors.sqlite import NotNow
 from connectors.tally import Notes, Origin, hour_of
+from connectors.versions import rank
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes
@@ -63,6 +64,7 @@ class Delivery:
         history: it is long past, and first told now: never counted, however often it is revised.
         native: keyed hash of the root id (``native``), where the id itself is not known any more.
         read: how much of it the mapping reads; None where that says nothing.
+        version: which version of the report it is, as its source says; may be empty.
     """
 
     source: str
@@ -79,6 +81,7 @@ class Delivery:
     history: bool = False
     native: bytes | None = field(default=None, repr=False)
     read: Read | None = field(default=None, repr=False)
+    version: str = field(default="", repr=False)
 
 
 def native(tokens: Tokens, source: str, root_id: str) -> bytes:
@@ -239,7 +242,8 @@ class Door:
         payload = self._tokens.digest("payload", source, delivery.payload.hex())
         if delivery.body is None:
             return Key(source, payload, payload)
-        return Key(source, delivery.native or native(self._tokens, source, delivery.root_id), payload)
+        name = delivery.native or native(self._tokens, source, delivery.root_id)
+        return Key(source, name, payload, rank(delivery.version), final=delivery.op == "WITHDRAW")
 
     def _pack(
         self,
@@ -258,6 +262,10 @@ class Door:
         uid = self._tokens.uuid("report", delivery.source, name.native.hex())
         promises, replay = self._outbox.promises, delivery.replay_of
         withdrawn, left = promises.limits(uid, replay)
+        if revision == LATE:  # what is said of the report by now is newer than this
+            promises.owe(event_id, uid)
+            letter = self._letter(delivery.source, event_id, "SUPERSEDED", "map", hour, ref)
+            return uid, ref, self._parcel(letter, b"" if deidentify else delivery.payload, key), letter.reason
         if delivery.body is None:
             promises.told(event_id, uid, hour.date(), None, "held", replay)
             # Where nothing leaves in the worker's words, not even sealed, the row stays with its source.

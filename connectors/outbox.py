@@ -32,12 +32,15 @@ CREATE TABLE IF NOT EXISTS first_epoch (source TEXT, native BLOB, epoch TEXT NOT
 CREATE TABLE IF NOT EXISTS history (source TEXT, native BLOB, PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (source TEXT, outcome TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (source, outcome)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS newest (source TEXT, native BLOB, rank REAL NOT NULL,
+  PRIMARY KEY (source, native)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox
   BEGIN UPDATE held SET bytes = bytes + length(NEW.value); END;
 CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox
   BEGIN UPDATE held SET bytes = bytes - length(OLD.value); END;
 """
+LATE = -1  # the revision of what is older than what was taken in before
 _PARKED = 2  # in `sent`: neither to be sent yet nor to be settled
 
 
@@ -60,11 +63,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What names a delivery: source, keyed hash of its root id, keyed hash of its content."""
+    """What names a delivery: source, keyed hash of its root id, keyed hash of its content.
+
+    Attributes:
+        source: name of the source.
+        native: keyed hash of the report's id.
+        payload: keyed hash of the content.
+        rank: grows with the report's versions; None where these cannot be compared.
+        final: it is taken however old it is, as a withdrawal is.
+    """
 
     source: str
     native: bytes
     payload: bytes
+    rank: float | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +142,7 @@ class Outbox:
         Args:
             keys: one per delivery.
             pack: called as ``pack(index, revision)`` for each delivery that is new; returns its report uid,
-                its key reference and the parcel to send.
+                its key reference and the parcel to send. The revision is ``LATE`` where a newer version is here.
             noted: called with the answers; returns what is to be noted of them for the operator.
 
         Returns:
@@ -155,7 +168,7 @@ class Outbox:
                 if not checked:  # what is known already may be promised again, however full it is
                     checked = True
                     self._look_for_room()
-                revision = len(before)
+                revision = LATE if self._late(key) else len(before)
                 report_uid, key_ref, parcel = pack(index, revision)
                 self._db.execute(
                     "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?)",
@@ -176,6 +189,19 @@ class Outbox:
             if noted:
                 self._note(noted(answers))
         return answers
+
+    def _late(self, key: Key) -> bool:
+        """Tell whether a newer version of a report has been taken in; if not, this one is the newest."""
+        if key.rank is None:
+            return False
+        row = self._db.one("SELECT rank FROM newest WHERE source = ? AND native = ?", key.source, key.native)
+        if row and key.rank < row[0]:
+            return not key.final
+        self._db.execute(
+            "INSERT INTO newest VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rank = excluded.rank",
+            (key.source, key.native, key.rank),
+        )
+        return False
 
     def _note(self, notes: Notes) -> None:
         tally.write(self._db, notes)

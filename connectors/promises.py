@@ -104,12 +104,16 @@ class Promises:
             " SET scopes = excluded.scopes, state = excluded.state",
             (report_uid.bytes, f"{day}", None if scopes is None else " ".join(sorted(scopes)), state),
         )
-        self._db.execute(
-            "INSERT INTO receipt_due (event_id, report_uid) VALUES (?, ?)", (event_id.bytes, report_uid.bytes)
-        )
+        self.owe(event_id, report_uid)
         before = self._report_of(replay_of) if replay_of else None
         if replay_of and before and before != report_uid and self.of(before).held:
             self._follow(replay_of, before, report_uid)
+
+    def owe(self, event_id: UUID, report_uid: UUID) -> None:
+        """Note that a receipt is due that leads to a report, in a transaction of the caller."""
+        self._db.execute(
+            "INSERT INTO receipt_due (event_id, report_uid) VALUES (?, ?)", (event_id.bytes, report_uid.bytes)
+        )
 
     def _follow(self, event_id: UUID, before: UUID, now: UUID) -> None:
         """Let the receipt of an event, its report's keys and the worker's word lead to another report."""

@@ -52,6 +52,7 @@ def take_record(source: Source, mapping: Mapped | None, record: Record, verifica
             connector=_door(source, verification),
             test=source.test or taken.test,
             read=read(mapping, record, taken.body) if mapping else None,
+            version=(mapping.identity(record)[1] or "") if mapping else "",
         )
     return taken
 

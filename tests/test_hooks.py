@@ -28,6 +28,7 @@ from connectors.secrets import open_secret, seal_secret
 from connectors.shelf import Shelf
 from connectors.sources import Source, token_digest
 from connectors.sqlite import open_database
+from connectors.versions import rank
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes, sender_url
 from schemas.codec import Codec
@@ -386,3 +387,40 @@ def test_the_shelf_reads_a_mapping_once(tmp_path: Path, monkeypatch: pytest.Monk
     first = shelf.of(Source("x", "voice_app"))
     assert isinstance(first, Mapped) and shelf.of(Source("y", "voice_app")) is first
     assert shelf.of(Source("z")) is None
+
+
+def test_an_old_version_that_comes_late_is_kept_and_takes_no_place(
+    hooks: Hooks, codec: Codec, keys: KeyStore
+) -> None:
+    hooks.map(MAPPING.replace("{root: id}", "{root: id, version: edited}"))
+    hooks.connect(mapping="form")
+    for edited in ("2026-03-13T12:00:00Z", "2026-03-13T13:59:00+02:00", "2026-03-13T12:00:01Z"):
+        body = {"form": "grievance", "id": 7, "consent": "yes", "edited": edited}
+        assert [hooks.post(body).status_code for _ in range(2)] == [200, 200]
+    first, late, newest = hooks.outbox.unsent(0, 10)
+    assert codec.decode(SealedReport, first.parcel.value).revision == 0
+    assert codec.decode(SealedReport, newest.parcel.value).revision == 2
+    dead = codec.decode(DeadLetter, late.parcel.value)
+    assert dead.reason == "SUPERSEDED" and dead.key_ref is not None
+    assert b"13:59" in unseal(dead, keys.key(dead.key_ref))
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2026-03-13T12:00:00", "2026-03-13T12:00:00.5Z"),
+        ("2026-03-13T14:00:00+07:00", "2026-03-13T08:00:00Z"),
+        ("1763432000", "1763432001000"),
+        ("9", "10"),
+    ],
+)
+def test_versions_that_say_when_can_be_compared(older: str, newer: str) -> None:
+    before, after = rank(older), rank(newer)
+    assert before is not None and after is not None and before < after
+
+
+@pytest.mark.parametrize(
+    "version", [None, "", "54871ba0-2de1-5f87-a0cf-a8fa611276d7", "v2", "٣", "9" * 400, "nan"]
+)
+def test_versions_that_are_names_cannot(version: str | None) -> None:
+    assert rank(version) is None

@@ -241,3 +241,13 @@ def test_an_outbox_of_before_there_were_limits_is_measured_when_it_is_opened(tmp
     assert (outbox.backlog_bytes(), outbox.waiting_hours()) == (2, 0)
     accept(outbox, a_key())
     assert outbox.backlog_bytes() == 5
+
+
+def test_what_is_older_than_what_is_here_is_late_and_a_withdrawal_never_is(outbox: Outbox) -> None:
+    def told(payload: str, rank: float | None, *, final: bool = False) -> Key:
+        return Key("hotline", b"1", payload.encode(), rank, final)
+
+    accept(outbox, told("second", 2), told("first", 1), told("third", 3), told("again", 3))
+    accept(outbox, told("nobody knows", None), told("old", 2.9), told("withdrawn", 1, final=True))
+    assert [v.decode().split("/")[1] for v in values(outbox)] == ["0", "-1", "2", "3", "4", "-1", "6"]
+    assert [repeat for _, repeat in accept(outbox, told("first", 1))] == [True]

@@ -39,7 +39,7 @@ def subject_of(event: type) -> str:
 
 def to_avro(value: Any) -> Any:
     """Turn an event into the plain dicts and lists that Avro writes."""
-    kind = type(value)
+    kind: type = type(value)
     if kind in _LEAVES:  # most values are
         return value
     if isinstance(value, tuple):
@@ -97,7 +97,8 @@ class Codec:
         Raises:
             Unencodable: a value does not fit the schema.
         """
-        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(_subject(type(event)))))
+        kind: type = type(event)
+        out = io.BytesIO(_HEAD.pack(0, self._registry.id_for(_subject(kind))))
         out.seek(0, io.SEEK_END)
         self._write(out, event)
         data = out.getvalue()
@@ -126,7 +127,8 @@ class Codec:
 
         A sealed body outlives any registry, so it names a version of the folder instead of an id.
         """
-        subject = _subject(type(event))
+        kind: type = type(event)
+        subject = _subject(kind)
         out = io.BytesIO()
         self._write(out, event)
         return f"{subject}/{self._folder.version_of(subject)}", out.getvalue()

@@ -19,10 +19,10 @@ from connectors.manners import Client, Manners, Pace, Trouble, origins
 from connectors.mapping import BadMapping
 from connectors.pulled import Fetch, Options, Parts, Taker
 from connectors.secrets import open_secret
-from connectors.sources import Source
+from connectors.sources import Source, email
 from connectors.sqlite import NotNow
 from connectors.sweep import Sweep
-from connectors.systems import Delivered, Pull, Unreadable, systems
+from connectors.systems import Pull, Unreadable, systems
 from connectors.taking import take
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Runner:
             if parts.mailbox is None:
                 raise Trouble("CONFIG")
             for message, reached in parts.mailbox({**theirs, "login": secret}, checkpoint):
-                taker.page(take(source, mapping, Delivered(message, "message/rfc822"), "PULL_TLS"), reached)
+                taker.page(take(source, mapping, email.delivered(message, source), "PULL_TLS"), reached)
             parts.pulls.pulled(source.name, parts.now(), overlap)
             return
         system = systems().get(source.connector)

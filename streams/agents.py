@@ -82,7 +82,7 @@ def attach(app: faust.App, parts: Parts) -> None:
         parts,
         *(topics.DEIDENTIFIED, DeidentifiedReport, "sealed.contributions", _contribution_row, _uncount),
     )
-    _keep(app, parts, topics.CASES, CaseReport, "cases.reports", _case_row, _narrow)
+    _keep(app, parts, topics.CASES, CaseReport, "cases.reports", _case_row, _let_go)
     _keep(app, parts, topics.DEADLETTERS, DeadLetter, "sealed.dead_letters", _dead_letter_row)
     _keep(app, parts, topics.ALERTS, Alert, "released.alerts", _plain_row)
 
@@ -100,7 +100,10 @@ def channel(app: faust.App, topic: Topic) -> Any:
 
 
 def _receive(app: faust.App, parts: Parts) -> None:
-    """Open and de-identify: ``reports.sealed`` to ``reports.deidentified``, ``cases`` and ``deadletters``."""
+    """Open and de-identify: ``reports.sealed`` to ``reports.deidentified``, ``cases`` and ``deadletters``.
+
+    Cases that their source has ended are gone before their contribution tells that the message arrived.
+    """
     in_a_row = 0
 
     @app.agent(channel(app, topics.SEALED), name="deidentify")
@@ -108,7 +111,9 @@ def _receive(app: faust.App, parts: Parts) -> None:
         nonlocal in_a_row
         async for events in _batches(stream, parts):
             messages: list[tuple[UUID, Message]] = []
-            for outcome in await _persist(_receive_all, parts, events):
+            outcomes = await _persist(_receive_all, parts, events)
+            await _persist(_supersede, parts, outcomes, _token(events))
+            for outcome in outcomes:
                 in_a_row = in_a_row + 1 if outcome.dead_letter else 0
                 if in_a_row > parts.poison_limit:
                     await _stop(
@@ -145,7 +150,7 @@ def _keep(
 ) -> None:
     """Insert what arrives on a topic into its table, each batch under a token of its coordinates.
 
-    ``honour`` then takes out again what a worker had taken back while it was on its way.
+    ``honour`` then takes out again what was taken back, or ended by its source, while it was on its way.
     """
 
     @app.agent(channel(app, topic), name=f"keep-{table}")
@@ -241,6 +246,39 @@ def _narrow(parts: Parts, rows: Sequence[Row]) -> None:
             tokens=_strings(tokens),
             scopes=list(scopes),
         )
+
+
+def _supersede(parts: Parts, outcomes: Sequence[Outcome], token: str) -> None:
+    """Take away the cases that a later revision of their source ends, as ``_remove`` does: written down first.
+
+    A worker's own change holds for ever; this binds lower revisions only, for a source may agree again.
+    """
+    day = parts.now().date()
+    gone = [outcome.case_gone for outcome in outcomes if outcome.case_gone]
+    rows = [{"case_token": one.case_token, "revision": one.revision, "day": day} for one in gone]
+    if rows:
+        parts.store.insert("cases.superseded", rows, token)
+        _outdate(parts, rows)
+
+
+def _outdate(parts: Parts, rows: Sequence[Row]) -> None:
+    """Remove the cases of these reports that a later revision has ended."""
+    sql = (
+        "SELECT DISTINCT r.case_id FROM cases.reports AS r INNER JOIN (SELECT case_token, max(revision) AS ended"
+        " FROM cases.superseded WHERE case_token IN {tokens:Array(UUID)} GROUP BY case_token) AS s"
+        " USING (case_token) WHERE r.case_token IN {tokens:Array(UUID)} AND r.revision < s.ended"
+    )
+    found = parts.store.query(sql, tokens=_strings(row["case_token"] for row in rows))
+    if found:
+        parts.store.command(
+            "ALTER TABLE cases.reports DELETE WHERE case_id IN {ids:Array(UUID)} SETTINGS mutations_sync = 1",
+            ids=_strings(name for (name,) in found),
+        )
+
+
+def _let_go(parts: Parts, rows: Sequence[Row]) -> None:
+    for act in (_narrow, _outdate):
+        act(parts, rows)
 
 
 def _strings(tokens: Iterable[Any]) -> list[str]:

@@ -207,7 +207,7 @@ def migrate_command(with_grants: bool) -> None:
 @click.option("--source", required=True, help="A connected source; its mapping reads the rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def submit(file: Path, source: str, as_json: bool) -> None:
-    """Take in a file of reports: CSV or JSON lines, through the source's mapping.
+    """Take in a file of reports, through the source's mapping: a table (CSV, TSV, XLSX), JSON, mail.
 
     Rows are on the disk, sealed, when this returns; a running `chorus up` or `chorus web` sends them on.
     """
@@ -220,7 +220,7 @@ def submit(file: Path, source: str, as_json: bool) -> None:
             total += tally
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    result = {name: total[name] for name in ("accepted", "duplicate", "dead_letter")}
+    result = {name: total[name] for name in ("accepted", "duplicate", "dead_letter", "ignored")}
     click.echo(
         json.dumps(result)
         if as_json

@@ -18,11 +18,40 @@ def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) 
     ids = {row.seq: row.parcel.event_id for row in rows}
     counted = _found(db, "sealed.contributions", "contribution_id", ids, tokens.contribution)
     cases = _found(db, "cases.reports", "case_id", ids, tokens.case)
+    missing = [row for row in rows if row.parcel.marks == "case" and row.seq in counted - cases]
+    cases |= _ended(db, tokens, missing, now)
     dead = _found(db, "sealed.dead_letters", "dead_letter_id", ids, tokens.dead_letter)
     gone = {row.seq for row in rows if row.parcel.marks == "consent" and _is_gone(db, tokens, row, now)}
     left = {row.seq for row in rows if row.parcel.marks == "scopes" and _is_honoured(db, tokens, row, now)}
     reached = {"count": counted, "case": counted & cases, "dead": dead, "consent": gone, "scopes": left}
     return [row.seq for row in rows if row.seq in dead or row.seq in reached[row.parcel.marks]]
+
+
+def _ended(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) -> set[int]:
+    """Return the rows whose case their source has ended in a later revision: it will not be found any more."""
+    ended: set[int] = set()
+    epochs = epochs_until(now)
+    for start in range(0, len(rows), 100):  # each has a name for each epoch
+        some = rows[start : start + 100]
+        sealed = {str(tokens.contribution(row.parcel.event_id)): row for row in some}
+        cases = {
+            tokens.report("case", UUID(bytes=row.parcel.key), epoch): row.parcel.key
+            for row in some
+            for epoch in epochs
+        }
+        sql = (
+            "SELECT case_token, max(revision) FROM cases.superseded WHERE case_token IN {tokens:Array(UUID)}"
+        )
+        last = db.query(f"{sql} GROUP BY case_token", tokens=[str(token) for token in cases])
+        until = {cases[token]: revision for token, revision in last}
+        if not until:
+            continue
+        sql = "SELECT contribution_id, revision FROM sealed.contributions WHERE contribution_id IN {ids:Array(UUID)}"
+        for name, revision in db.query(sql, ids=list(sealed)):
+            row = sealed[str(name)]
+            if revision < until.get(row.parcel.key, 0):
+                ended.add(row.seq)
+    return ended
 
 
 def _is_gone(db: ClickHouse, tokens: Tokens, row: Row, now: datetime) -> bool:

@@ -434,6 +434,24 @@ MUTANTS = (
     ),
     Mutant(
         "R14",
+        "a revision that its source sends without a case takes the earlier case away",
+        "streams/agents.py",
+        '    if rows:\n        parts.store.insert("cases.superseded", rows, token)\n        _outdate(parts, rows)\n',
+        '    if rows:\n        parts.store.insert("cases.superseded", rows, token)\n',
+        (
+            "tests/test_agents.py::test_a_revision_without_a_case_takes_the_earlier_cases_away_and_only_of_that_report",
+        ),
+    ),
+    Mutant(
+        "R14",
+        "a case that lands after its source ended it goes as well",
+        "streams/agents.py",
+        "    for act in (_narrow, _outdate):\n",
+        "    for act in (_narrow,):\n",
+        ("tests/test_agents.py::test_a_case_that_lands_after_the_revision_that_ended_it_goes_as_well",),
+    ),
+    Mutant(
+        "R14",
         "statistics taken back empty the sealed zone",
         "streams/agents.py",
         "    _uncount(parts, rows)\n",

@@ -25,6 +25,7 @@ from streams import agents
 from streams.agents import Parts, TooManyDeadLetters, attach
 from streams.steps.deidentify import Deidentifier, Words
 from streams.steps.receive import Receiver
+from streams.steps.refuse import Refused
 from streams.steps.register import Register
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -64,6 +65,7 @@ def db(clickhouse):
         "cases.reports",
         "sealed.taken_back",
         "cases.taken_back",
+        "cases.superseded",
     ):
         clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
@@ -105,26 +107,29 @@ def a_sealed_report(parts, codec):
     schema, opened = codec.encode_body(body)
     object.__setattr__(parts.receiver, "unseal", lambda report: opened)
 
-    def make(report=0, revision=0):
+    def make(report=0, revision=0, **changes):
         return codec.encode(
-            SealedReport(
-                event_id=uuid4(),
-                report_uid=UUID(int=report),
-                revision=revision,
-                op="CREATE",
-                source_id="hotline",
-                connector="api",
-                mapping_id="m/1",
-                received_at=LANDED,
-                verification="STATIC_SECRET",
-                native_id_hmac="n",
-                payload_hmac="p",
-                consent="YES",
-                consent_scopes=("AGGREGATE_STATISTICS",),
-                body_schema=schema,
-                key_ref=uuid4(),
-                nonce=b"",
-                sealed=b"",
+            replace(
+                SealedReport(
+                    event_id=uuid4(),
+                    report_uid=UUID(int=report),
+                    revision=revision,
+                    op="CREATE",
+                    source_id="hotline",
+                    connector="api",
+                    mapping_id="m/1",
+                    received_at=LANDED,
+                    verification="STATIC_SECRET",
+                    native_id_hmac="n",
+                    payload_hmac="p",
+                    consent="YES",
+                    consent_scopes=("AGGREGATE_STATISTICS",),
+                    body_schema=schema,
+                    key_ref=uuid4(),
+                    nonce=b"",
+                    sealed=b"",
+                ),
+                **changes,
             )
         )
 
@@ -306,6 +311,155 @@ def test_what_was_taken_back_cannot_be_joined_across_the_paths(db, parts, tokens
     assert not {name for row in counts for name in row} & {name for row in cases for name in row}
 
 
+# What a source ends: an edit without the scope, or a withdrawal.
+
+HANDLED, COUNTED = {"consent_scopes": ALL_SCOPES}, {"consent_scopes": ALL_SCOPES[:1]}
+GONE = {"op": "WITHDRAW", "consent": "NO", "consent_scopes": ()}
+ENDS = {
+    "an edit without case handling": COUNTED,
+    "an edit that says no": {"consent": "NO", "consent_scopes": ALL_SCOPES},
+    "an edit in which nobody knows": {"consent": "UNKNOWN", "consent_scopes": ()},
+    "a withdrawal": GONE,
+    "an edit in test mode that says no": {"consent": "NO", "test": True},
+}
+
+
+@pytest.fixture
+def told(parts, codec, a_sealed_report):
+    """Return what lets a source tell revisions of reports, in this order, as far as what is to be kept."""
+
+    def tell(*revisions):
+        sent, crashes = fed(
+            parts, topics.SEALED, [a_sealed_report(*told[:2], **told[2]) for told in revisions]
+        )
+        assert not crashes and not [1 for topic, *_ in sent if topic == topics.DEADLETTERS]
+        return [value for topic, _, value in sent if topic == topics.CASES]
+
+    return tell
+
+
+def in_cases(db):
+    return sorted(db.query("SELECT case_token, revision FROM cases.reports"))
+
+
+def kept(parts, codec, db, cases, wanted):
+    """Let the agent that keeps cases take these; it must come to ``wanted``."""
+    landed, insert = [], db.insert
+
+    def heard(table, rows, token):
+        insert(table, rows, token)
+        landed.append(table)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(db, "insert", heard)
+        fed(parts, topics.CASES, cases, lambda: bool(landed) and in_cases(db) == wanted)
+    assert landed and in_cases(db) == wanted
+
+
+@pytest.fixture
+def named(tokens):
+    return lambda report: tokens.report("case", UUID(int=report), "")
+
+
+@pytest.mark.guards("R14")
+@pytest.mark.parametrize("name", ENDS)
+def test_a_revision_without_a_case_takes_the_earlier_cases_away_and_only_of_that_report(
+    db, parts, codec, told, named, name
+):
+    cases = told((0, 0, HANDLED), (0, 1, HANDLED), (1, 0, HANDLED))
+    everything = sorted([(named(0), 0), (named(0), 1), (named(1), 0)])
+    kept(parts, codec, db, cases, everything)
+    assert told((0, 2, ENDS[name])) == []
+    assert in_cases(db) == [(named(1), 0)]
+
+
+@pytest.mark.guards("R14")
+@pytest.mark.parametrize("name", ENDS)
+def test_a_case_that_lands_after_the_revision_that_ended_it_goes_as_well(db, parts, codec, told, named, name):
+    cases = told((0, 0, HANDLED), (0, 1, ENDS[name]), (1, 0, HANDLED))
+    assert len(cases) == 2
+    kept(parts, codec, db, cases, [(named(1), 0)])
+
+
+@pytest.mark.parametrize("order", ["told at once", "one after the other", "the new case lands first"])
+def test_who_agrees_again_has_a_case_again_and_not_the_old_one(db, parts, codec, told, named, order):
+    revisions = [(0, 0, HANDLED), (0, 1, GONE), (0, 2, HANDLED)]
+    wanted = [(named(0), 2)]
+    if order == "told at once":
+        kept(parts, codec, db, told(*revisions), wanted)
+    elif order == "one after the other":
+        kept(parts, codec, db, told(revisions[0]), [(named(0), 0)])
+        told(revisions[1])
+        assert in_cases(db) == []
+        kept(parts, codec, db, told(revisions[2]), wanted)
+    else:
+        old, new = told(revisions[0]), told(revisions[2])
+        kept(parts, codec, db, new, wanted)
+        kept(parts, codec, db, old, sorted([(named(0), 0), *wanted]))
+        told(revisions[1])
+        assert in_cases(db) == wanted
+
+
+def test_the_end_of_a_case_that_arrives_twice_or_late_ends_no_later_one(db, parts, codec, told, named):
+    kept(parts, codec, db, told((0, 3, HANDLED)), [(named(0), 3)])
+    for revision in (2, 1, 2):
+        told((0, revision, COUNTED))
+    assert in_cases(db) == [(named(0), 3)]
+    kept(parts, codec, db, told((0, 1, HANDLED), (1, 0, HANDLED)), sorted([(named(0), 3), (named(1), 0)]))
+
+
+def test_of_a_withdrawn_case_its_holder_keeps_the_news_and_no_word(db, parts, codec, told, named):
+    cases = told((0, 0, HANDLED), (0, 1, {"op": "WITHDRAW", **HANDLED}))
+    kept(parts, codec, db, cases, [(named(0), 1)])
+    sql = "SELECT op, region, severity, indicators, narratives FROM cases.reports"
+    ((op, region, severity, indicators, narratives),) = db.query(sql)
+    assert (op, severity, list(narratives)) == ("WITHDRAW", "UNKNOWN", [])
+    assert "TH-10" not in region and "RID" not in indicators
+
+
+@pytest.mark.guards("R14")
+def test_what_a_worker_took_back_stays_so_when_the_source_agrees_again(db, parts, codec, told, named):
+    (case,) = told((0, 0, HANDLED))
+    kept(parts, codec, db, [case], [(named(0), 0)])
+    agents._remove(parts, a_change(UUID(int=0), *ALL_SCOPES[:1]))
+    told((0, 1, COUNTED))
+    again = told((0, 2, HANDLED), (1, 0, HANDLED))
+    assert len(again) == 2
+    kept(parts, codec, db, again, [(named(1), 0)])
+
+
+def test_the_end_of_a_case_is_told_in_the_epoch_its_report_has(db, parts, codec, told, tokens):
+    epoch = {"token_epoch": "2026Q1"}
+    kept(parts, codec, db, told((0, 0, HANDLED | epoch)), [(tokens.report("case", UUID(int=0), "2026Q1"), 0)])
+    told((0, 1, GONE | epoch))
+    assert in_cases(db) == []
+
+
+@pytest.mark.parametrize(
+    ("revision", "changes"),
+    [
+        (0, COUNTED),  # there was nothing before it
+        (1, HANDLED),
+        (1, {"test": True, **HANDLED}),  # nobody's report, which says no word against the case
+    ],
+)
+def test_nothing_else_ends_a_case(db, parts, codec, told, named, revision, changes):
+    kept(parts, codec, db, told((0, 0, HANDLED)), [(named(0), 0)])
+    told((0, revision, changes))
+    assert in_cases(db) == [(named(0), 0)] and not db.query("SELECT 1 FROM cases.superseded")
+
+
+def test_a_dead_letter_ends_no_case(db, parts, codec, told, named, a_sealed_report):
+    def shut(report):
+        raise Refused("UNSEALABLE", "open")
+
+    kept(parts, codec, db, told((0, 0, HANDLED)), [(named(0), 0)])
+    object.__setattr__(parts.receiver, "unseal", shut)
+    sent, _ = fed(parts, topics.SEALED, [a_sealed_report(0, 1, **GONE)])
+    assert [topic for topic, *_ in sent] == [topics.DEADLETTERS]
+    assert in_cases(db) == [(named(0), 0)]
+
+
 def test_what_is_not_ours_on_our_topics_is_named_by_its_place_and_left_out(codec, caplog):
     good = codec.encode(a_contribution())
     said = b"my name is Somchai"
@@ -356,7 +510,9 @@ def fed(parts, topic, values, until=lambda: False):
                 await test.put(value)
             for _ in range(100):
                 await asyncio.sleep(0.02)
-                if crashed.is_set() or len(sent) == len(values) or until():
+                # Each message comes to one of these two, whatever else comes of it.
+                done = [t for t, *_ in sent if t in (topics.DEIDENTIFIED, topics.DEADLETTERS)]
+                if crashed.is_set() or len(done) == len(values) or until():
                     break
 
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ from connectors.sources import canonical
 from schemas.events import DeadLetter, DeidentifiedBody, RawReportBody, SealedReport
 from streams.at_source import AtSource
 from streams.steps.deidentify import FIELD_RULES, Deidentifier, Words
-from streams.steps.receive import Receiver
+from streams.steps.receive import CaseGone, Receiver
 from streams.steps.refuse import Coordinates
 from streams.steps.register import Register
 
@@ -254,6 +254,44 @@ def test_the_stream_passes_on_only_what_the_envelopes_name_and_consent_ask_for(
     nodes, tokens, codec, body, changes, reason
 ):
     assert forged(nodes[1], tokens, codec, body, **changes) == reason
+
+
+REVISIONS = {
+    "an edit without case handling": ({"consent_scopes": BOTH[:1]}, True, None),
+    "an edit that agrees": ({}, False, "UPDATE"),
+    "a withdrawal": ({"op": "WITHDRAW", "consent": "NO"}, True, None),
+    "a withdrawal of which the holder hears": ({"op": "WITHDRAW"}, True, "WITHDRAW"),
+    "a test that agrees": ({"test": True}, False, None),
+    "a test that says no": ({"test": True, "consent": "NO"}, True, None),
+}
+
+
+@pytest.mark.parametrize("at_source", [False, True])
+@pytest.mark.parametrize("name", REVISIONS)
+def test_what_ends_a_case_is_the_same_wherever_a_report_is_de_identified(
+    tmp_path, tokens, codec, name, at_source
+):
+    changes, ends, op = REVISIONS[name]
+    node = Node(tmp_path, tokens, codec, at_source=at_source)
+    edit = REPORTS[0] | {"op": "UPDATE", "narratives": [STORY, STORY]} | changes
+    for report in (REPORTS[0], edit):
+        node.door.accept([canonical.read(json.dumps(report).encode(), "hotline", "STATIC_SECRET")])
+    first, last = node.receiver.receive([(parcel.value, AT) for parcel in node.sent()])
+    assert first.case.narratives and not first.case_gone
+    assert last.case_gone == (CaseGone(first.case.case_token, 1) if ends else None)
+    assert (last.case and last.case.op) == op
+    if op == "WITHDRAW":
+        assert (last.case.narratives, last.case.age_band, last.case.region) == ((), None, "OTHER")
+
+
+def test_words_in_the_withdrawal_of_a_door_of_an_earlier_version_go_no_further(nodes, codec):
+    node = nodes[1]
+    report, sealed = node.opened(node.sent()[0])
+    receiver = replace(node.receiver, unseal=lambda _: sealed)
+    (outcome,) = receiver.receive([(codec.encode(replace(report, op="WITHDRAW", revision=1)), AT)])
+    assert codec.decode_body(DeidentifiedBody, report.body_schema, sealed).case
+    assert (outcome.case.op, outcome.case.narratives, outcome.case.workplace_token) == ("WITHDRAW", (), None)
+    assert outcome.case_gone == CaseGone(outcome.case.case_token, 1)
 
 
 def test_every_field_of_a_report_can_hold_a_canary_and_none_leaves(tmp_path, tokens, codec):

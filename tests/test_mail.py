@@ -56,12 +56,14 @@ class Server:
 
 class _Talk(socketserver.StreamRequestHandler):
     server: Any
+    disable_nagle_algorithm = True
+    wbufsize = -1
 
     def handle(self) -> None:
         box: Server = self.server.box
         self.say("* OK ready")
         done, writable = 0, False
-        for line in self.rfile:
+        while self.wfile.flush() or (line := self.rfile.readline()):
             tag, command, rest = [*line.decode().strip().split(" ", 2), ""][:3]
             box.commands.append(f"{command} {rest}".strip())
             done += 1

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from test_pull import PATHS, START, Node, a_node, a_source, same_as_there, write_mapping
 
 from connectors.intake import Skipped
+from connectors.mapping import load
 from connectors.pull import Runner
 from connectors.pulls import Pulls
 from connectors.seal import unseal
@@ -586,6 +587,25 @@ def test_a_mailbox_is_pulled_like_any_other_source(tmp_path: Path, fake: FakeSys
     assert not node.run().get("accepted")
     assert asked == [(SECRET, "in", None), (SECRET, "in", "3")]
     assert {e.verification for e in node.events()} == {"PULL_TLS"}
+
+
+@pytest.mark.parametrize(("server", "reports"), [("", 1), ("mx.example.org", 2)])
+def test_a_pulled_mail_is_proven_by_the_server_that_its_source_names(
+    server: str, reports: int, tmp_path: Path, fake: FakeSystem, tokens: Tokens
+) -> None:
+    def mailbox(options: Any, since: str | None) -> Iterator[tuple[bytes, str]]:
+        yield b"From: a@x.example\r\nSubject: Wages\r\nMessage-ID: <1@x>\r\n\r\nNot paid.\r\n", "1:1"
+        forged = (
+            b"From: boss@x.example\r\nSubject: Re\r\nMessage-ID: <2@x>\r\nIn-Reply-To: <1@x>\r\n\r\nAll paid."
+        )
+        yield forged, "1:2"
+
+    node = plainly(tmp_path, fake, tokens, load("email_complaint"))
+    pull = {**node.source.pull, "url": "imaps://mail.example.org/", "authserv_id": server}
+    node.source = replace(node.source, connector="email", pull=pull)
+    node.runner = Runner(replace(node.runner._parts, mailbox=mailbox))
+    assert node.run()["accepted"] == 2
+    assert len({e.report_uid for e in node.events()}) == reports
 
 
 def test_what_comes_without_tls_is_graded_as_unknown_never_as_a_file(node: Node) -> None:

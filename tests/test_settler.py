@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -20,6 +20,7 @@ def db(clickhouse):
         "cases.reports",
         "sealed.dead_letters",
         "cases.taken_back",
+        "cases.superseded",
         "sealed.taken_back",
     ):
         clickhouse.command(f"TRUNCATE TABLE {table}")
@@ -29,7 +30,7 @@ def db(clickhouse):
 def held(outbox, *marks):
     """Put messages in the outbox that Kafka has acknowledged; returns their rows."""
     for mark in marks:
-        outbox.put(Parcel(uuid4(), "topic", b"key", b"value", mark))
+        outbox.put(Parcel(uuid4(), "topic", uuid4().bytes, b"value", mark))
     outbox.acknowledge([row.seq for row in outbox.unsent(0, 100)], hold=True)
     return outbox.unsettled(0, 100)
 
@@ -68,6 +69,32 @@ def test_a_report_with_a_case_settles_only_when_both_are_found(db, tokens, outbo
     counted(db, tokens, row)
     assert settled(db, tokens, [row], HOUR) == []
     on_the_case_path(db, tokens, row)
+    assert settled(db, tokens, [row], HOUR) == [row.seq]
+
+
+@pytest.mark.parametrize("epoch", ["", "2026Q1", epoch_of(HOUR)])
+def test_a_report_whose_case_its_source_has_ended_settles_without_it_and_a_later_one_waits(
+    db, tokens, outbox, epoch
+):
+    rows = held(outbox, "case", "case", "case")
+    for revision, row in enumerate(rows):
+        told = {"contribution_id": tokens.contribution(row.parcel.event_id), "landed_hour": HOUR}
+        db.insert("sealed.contributions", [{**told, "revision": revision}], str(uuid4()))
+    for row, ended in ((rows[0], 1), (rows[1], 1)):
+        token = tokens.report("case", UUID(bytes=row.parcel.key), epoch)
+        told = {"case_token": token, "revision": ended, "day": HOUR.date()}
+        db.insert("cases.superseded", [told], str(uuid4()))
+    # The second is the revision that agreed again, or that told the holder of the end: its own case is on its way.
+    assert settled(db, tokens, rows, HOUR) == [rows[0].seq]
+
+
+def test_an_edit_that_ended_a_case_settles_as_one_that_is_counted(db, tokens, outbox):
+    (row,) = held(outbox, "count")
+    token = tokens.report("case", UUID(bytes=row.parcel.key), epoch_of(HOUR))
+    told = {"case_token": token, "revision": 1, "day": HOUR.date()}
+    db.insert("cases.superseded", [told], "1")
+    assert settled(db, tokens, [row], HOUR) == []
+    counted(db, tokens, row)
     assert settled(db, tokens, [row], HOUR) == [row.seq]
 
 

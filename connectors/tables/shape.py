@@ -289,12 +289,11 @@ def _value(cell: Any) -> Any:
 
 
 def _again(values: list[Any], again: tuple[tuple[str, ...], ...]) -> bool:
-    first = values[0]
+    first = name_of(values[0]) if values else ""
     return any(
-        first == cells[0] or not isinstance(first, str) or name_of(first) == cells[0]
+        cells and cells[0] == first and _stripped([name_of(v) for v in values]) == _stripped(list(cells))
         for cells in again
-        if cells
-    ) and any(_stripped([name_of(v) for v in values]) == _stripped(list(cells)) for cells in again)
+    )
 
 
 def _stripped(names: list[str]) -> list[str]:

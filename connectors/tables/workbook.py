@@ -7,22 +7,21 @@ that was last computed, or the formula's own text where there is none. Nothing i
 """
 
 import json
-import math
 import posixpath
 import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO
 
-from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_datetime
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from connectors.systems import Unreadable
 from connectors.tables.package import Package, Refused
 from connectors.tables.shape import MAX_COLUMNS, Merge, Row
+from connectors.tables.values import date_kind, dated, numeric, unescaped
 
 MOST_ROWS = 1_048_576
 _TEXTS = 96 << 20  # bytes of all texts a workbook shares among its cells
@@ -31,11 +30,6 @@ _ROW_TEXT = 4 << 20  # characters in one row
 _LOOK = 60  # rows in which merged cells matter
 _REFERENCE = re.compile(r"\$?([A-Za-z]{1,4})\$?(\d{1,8})")
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})[\"']")
-_PLAIN_INT = re.compile(r"-?\d{1,15}")
-# Thai and East Asian formats have numbers without a code (ECMA-376 part 1, 18.8.30).
-_BUILT_IN = dict.fromkeys((*range(27, 32), 36, *range(50, 55), 57, 58, 71, 72, 73, 74, 81), "date")
-_BUILT_IN |= dict.fromkeys((32, 33, 34, 35, 55, 56, 75, 76, 78, 80), "time") | {77: "datetime", 79: "time"}
-_THAI_FORMAT = re.compile(r"[\u0e27\u0e14\u0e1b]+\s*[-/. ]\s*[\u0e27\u0e14\u0e1b]+")
 _OFFICE = "/officeDocument"
 
 
@@ -168,7 +162,7 @@ class Workbook:
             elif name == "xf" and inside:
                 if len(self._date_kinds) > _STYLES:
                     raise Refused("too large")
-                self._date_kinds.append(_date_kind(_number(attributes.get("numFmtId")), formats))
+                self._date_kinds.append(date_kind(_number(attributes.get("numFmtId")), formats))
 
         self._small(part, start)
 
@@ -284,59 +278,20 @@ class _SheetParser:
         if value is None or (not value and kind != "str"):  # openpyxl writes an empty value with a formula
             return "" if self._formula is None else f"={self._formula}"
         if kind == "s":
-            return _unescaped(self._texts[_index(value)])
+            return unescaped(self._texts[_index(value)])
         if kind == "b":
             return value.strip() in ("1", "true")
         if kind in ("str", "inlineStr"):
-            return _unescaped(value)
+            return unescaped(value)
         if kind == "e":
             return ""  # an error is no value
         if kind == "d":
             return value.strip().removesuffix("T00:00:00")
-        number = _numeric(value)
+        number = numeric(value)
         if isinstance(number, str) or not 0 <= self._style < len(self._kinds):
             return number
         told = self._kinds[self._style]
-        return _dated(number, told, self._epoch) if told else number
-
-
-def _numeric(value: str) -> int | float | str:
-    if _PLAIN_INT.fullmatch(value):
-        return int(value)
-    try:
-        number = float(value)
-    except ValueError:
-        return value.strip()
-    if not math.isfinite(number):
-        return value.strip()
-    return int(number) if number.is_integer() and abs(number) < 1e15 else number
-
-
-def _dated(number: int | float, kind: str, epoch: datetime) -> int | float | str:
-    try:
-        when = from_excel(number, epoch, timedelta=kind == "timedelta")
-    except (ValueError, OverflowError, TypeError):
-        return number
-    if isinstance(when, timedelta):
-        return str(when)
-    if isinstance(when, time):
-        return when.isoformat() if kind == "time" else number
-    if isinstance(when, datetime) and kind == "date" and when.time() == time():
-        return when.date().isoformat()
-    return when.isoformat() if isinstance(when, date) else number
-
-
-def _date_kind(number: int, formats: dict[int, str]) -> str | None:
-    code = formats.get(number) or BUILTIN_FORMATS.get(number)
-    if code is None:
-        return _BUILT_IN.get(number)
-    if _THAI_FORMAT.search(code):
-        return "datetime" if "h" in code.lower() or "\u0e0a" in code else "date"
-    if not is_date_format(code):
-        return None
-    if re.search(r"\[[hms]+\]", code, re.IGNORECASE):
-        return "timedelta"
-    return is_datetime(code) or "date"
+        return dated(number, told, self._epoch) if told else number
 
 
 def _number(text: str | None) -> int:
@@ -359,14 +314,6 @@ def _place(reference: str) -> tuple[int, int]:
     for letter in match[1].upper():
         column = column * 26 + ord(letter) - 64
     return int(match[2]) - 1, column - 1
-
-
-_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-
-
-def _unescaped(text: str) -> str:
-    # Characters XML cannot hold (ECMA-376 part 1, 22.9.2.19, ST_Xstring).
-    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), text) if "_x" in text else text
 
 
 def _as_json(cells: list[Any]) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from schemas.codec import Codec
-from schemas.consent import may_count, wants_case
+from schemas.consent import ends_case, may_count, wants_case
 from schemas.events import (
     CaseReport,
     DeadLetter,
@@ -29,12 +29,24 @@ Bury = Callable[[DeadLetter, bytes], DeadLetter]  # seals bytes that are not a s
 
 
 @dataclass(frozen=True, slots=True)
+class CaseGone:
+    """The end of a case: what revisions before this one made of it goes."""
+
+    case_token: UUID
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one message."""
+    """What became of one message.
+
+    A withdrawal of a case is both ``case``, a blank one that tells its holder of the end, and ``case_gone``.
+    """
 
     contribution: DeidentifiedReport | None = None
     case: CaseReport | None = None
     dead_letter: DeadLetter | None = None
+    case_gone: CaseGone | None = None
 
     @property
     def report(self) -> UUID:
@@ -101,13 +113,19 @@ class Receiver:
                 raise one.body
             assert one.report, "only a refusal has no envelope"
             if isinstance(one.body, DeidentifiedBody):
-                return self._of_source(one.report, one.body, deidentifier.tokens)
-            return Outcome(*deidentified(deidentifier, one.report, one.body))
+                contribution, case = self._of_source(one.report, one.body, deidentifier)
+            else:
+                contribution, case = deidentified(deidentifier, one.report, one.body)
+            # Only now: what does not open may not be what its source sent, and ends nothing.
+            return Outcome(contribution, case, case_gone=_case_gone(one.report, deidentifier.tokens))
         except Refused as refusal:
             return Outcome(dead_letter=self._dead_letter(one, refusal, deidentifier.tokens))
 
-    def _of_source(self, report: SealedReport, body: DeidentifiedBody, tokens: Tokens) -> Outcome:
+    def _of_source(
+        self, report: SealedReport, body: DeidentifiedBody, deidentifier: Deidentifier
+    ) -> tuple[DeidentifiedReport, CaseReport | None]:
         """Pass on what its source de-identified, if it is what the envelope's names and consent ask for."""
+        tokens = deidentifier.tokens
         contribution, case = open_deidentified(body, self.codec)
         if (
             contribution.contribution_id != tokens.contribution(report.event_id)
@@ -115,7 +133,9 @@ class Receiver:
             or (case and case.case_id) != (tokens.case(report.event_id) if wants_case(report) else None)
         ):
             raise Refused("BODY_INVALID", "open")
-        return Outcome(contribution, case)
+        # A door of an earlier version may have left words in it.
+        blank = case and report.op == "WITHDRAW"
+        return contribution, deidentifier.case(report, RawReportBody()) if blank else case
 
     def _dead_letter(self, one: _Opened, refusal: Refused, tokens: Tokens) -> DeadLetter:
         report, at = one.report, one.at
@@ -147,7 +167,15 @@ def deidentified(
     """
     try:
         contribution = deidentifier.contribution(report, body)
-        return contribution, deidentifier.case(report, body) if wants_case(report) else None
+        # Of what is withdrawn its holder hears that it is, and nothing else.
+        told = RawReportBody() if report.op == "WITHDRAW" else body
+        return contribution, deidentifier.case(report, told) if wants_case(report) else None
     except Exception:
         # Fail closed: whatever went wrong, the message of the error may hold the worker's words.
         raise Refused("DEIDENTIFY_ERROR", "deidentify") from None
+
+
+def _case_gone(report: SealedReport, tokens: Tokens) -> CaseGone | None:
+    if not ends_case(report):
+        return None
+    return CaseGone(tokens.report("case", report.report_uid, report.token_epoch), report.revision)

@@ -33,7 +33,7 @@ def door(tmp_path):
             env=clean_environment() | settings,
             stdout=log,
             stderr=subprocess.STDOUT,
-            cwd=os.getcwd(),
+            cwd=str(Path.cwd()),
         )
     yield home, port, broker
     process.send_signal(signal.SIGTERM)

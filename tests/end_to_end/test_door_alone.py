@@ -1,6 +1,5 @@
 """A door far from its node: `chorus web` without a broker in reach takes in, and sends when the link is back."""
 
-import os
 import signal
 import subprocess
 import sys

@@ -18,6 +18,9 @@ def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) 
     ids = {row.seq: row.parcel.event_id for row in rows}
     counted = _found(db, "sealed.contributions", "contribution_id", ids, tokens.contribution)
     cases = _found(db, "cases.reports", "case_id", ids, tokens.case)
+    # What the worker has taken back will not be found any more.
+    counted |= _taken_back(db, tokens, [r for r in rows if r.seq not in counted], now, "contribution")
+    cases |= _taken_back(db, tokens, [r for r in rows if r.seq not in cases], now, "case")
     missing = [row for row in rows if row.parcel.marks == "case" and row.seq in counted - cases]
     cases |= _ended(db, tokens, missing, now)
     dead = _found(db, "sealed.dead_letters", "dead_letter_id", ids, tokens.dead_letter)
@@ -25,6 +28,32 @@ def settled(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) 
     left = {row.seq for row in rows if row.parcel.marks == "scopes" and _is_honoured(db, tokens, row, now)}
     reached = {"count": counted, "case": counted & cases, "dead": dead, "consent": gone, "scopes": left}
     return [row.seq for row in rows if row.seq in dead or row.seq in reached[row.parcel.marks]]
+
+
+def _taken_back(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime, path: Path) -> set[int]:
+    """Return the rows of reports that go on no more on this path, because their worker does not allow it."""
+    table = {
+        "contribution": "SELECT report_token FROM sealed.taken_back WHERE report_token",
+        "case": "SELECT case_token FROM cases.taken_back WHERE NOT has(consent_scopes, 'CASE_HANDLING') AND case_token",
+    }[path]
+    gone: set[int] = set()
+    epochs = epochs_until(now)
+    asked = [row for row in rows if row.parcel.marks in ("count", "case")]
+    for start in range(0, len(asked), 100):  # each has a name for each epoch
+        names = {
+            tokens.report(path, UUID(bytes=row.parcel.key), epoch): row.seq
+            for row in asked[start : start + 100]
+            for epoch in epochs
+        }
+        found = {
+            token
+            for (token,) in db.query(f"{table} IN {{tokens:Array(UUID)}}", tokens=[str(t) for t in names])
+        }
+        reports = {names[token] for token in found}
+        # Several revisions of a report share its names.
+        keys = {row.parcel.key for row in asked if row.seq in reports}
+        gone |= {row.seq for row in asked if row.parcel.key in keys}
+    return gone
 
 
 def _ended(db: ClickHouse, tokens: Tokens, rows: Sequence[Row], now: datetime) -> set[int]:

@@ -167,3 +167,17 @@ def test_a_change_of_scopes_settles_when_it_is_written_down_and_nothing_is_there
     db.command("TRUNCATE TABLE cases.reports")
     db.insert("cases.reports", [{**told, "consent_scopes": ["CASE_HANDLING"]}], "2")
     assert is_settled()
+
+
+@pytest.mark.parametrize(("left", "waits"), [([], set()), (["CASE_HANDLING"], {"case"})])
+def test_what_its_worker_has_taken_back_is_not_waited_for(db, tokens, outbox, left, waits):
+    rows = held(outbox, "count", "case", "count")
+    for row in rows[:2]:
+        report, day = UUID(bytes=row.parcel.key), HOUR.date()
+        name = tokens.report("contribution", report, epoch_of(HOUR))
+        change = {"change_token": uuid4(), "day": day}
+        db.insert("sealed.taken_back", [{**change, "report_token": name}], str(uuid4()))
+        name = tokens.report("case", report, epoch_of(HOUR))
+        db.insert("cases.taken_back", [{**change, "case_token": name, "consent_scopes": left}], str(uuid4()))
+    gone = {row.seq for row in rows[:2] if row.parcel.marks not in waits}
+    assert set(settled(db, tokens, rows, HOUR)) == gone

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -74,6 +74,8 @@ def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
             return JSONResponse({"error": "malformed", "fields": []}, 422)
         except NotNow:
             return JSONResponse({"error": "busy"}, 503, {"Retry-After": "30"})
+        except ClientDisconnect:  # nobody hears this answer
+            return Response(status_code=503)
         return JSONResponse({"event_id": str(accepted.event_id), "receipt": accepted.receipt}, 202)
 
     async def heartbeat(request: Request) -> Response:

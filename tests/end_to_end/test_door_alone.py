@@ -1,9 +1,9 @@
-"""A door far from its node: `chorus web` without a broker in reach takes in, and sends when the link is back."""
+"""A door far from its node takes in without a broker and sends when the link is back; the bench of the doors runs."""
 
+import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -33,7 +33,6 @@ def door(tmp_path):
             env=clean_environment() | settings,
             stdout=log,
             stderr=subprocess.STDOUT,
-            cwd=str(Path.cwd()),
         )
     yield home, port, broker
     process.send_signal(signal.SIGTERM)
@@ -71,3 +70,16 @@ def test_a_door_without_kafka_takes_in_and_sends_the_same_reports_when_there_is_
     with broker:
         wait_until(lambda: outbox.backlog() == 0, 60)
         assert {report.event_id for report in sealed(broker.bootstrap, 20)} == kept
+
+
+def test_the_bench_of_the_doors_counts_what_is_sealed():
+    command = [sys.executable, "-m", "streams.cli", "bench", "intake", "--reports", "200", "--rows", "200"]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    http, register = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"200 reports through POST /v1/reports, 32 connections: \d+/s durable and acknowledged;"
+        r" p50 [\d.]+ ms, p99 [\d.]+ ms; 200 sealed; at most \d+ MB in memory",
+        http,
+    )
+    assert re.fullmatch(r"a register of 200 rows .*: \d+ rows/s; \d+ MiB .*, \d+ MiB at the end", register)

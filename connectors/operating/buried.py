@@ -6,7 +6,7 @@ its own machine; what opens them, the key store, is in the state folder, so no w
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,19 +18,7 @@ from schemas.events import DeadLetter
 
 MOST = 100_000
 _BATCH = 20  # letters asked for with their bytes at a time
-_COLUMNS = (
-    "dead_letter_id",
-    "event_id",
-    "source_id",
-    "reason",
-    "stage",
-    "at_hour",
-    "topic",
-    "partition",
-    "offset",
-    "payload",
-    "key_ref",
-)
+_COLUMNS = tuple(f.name for f in fields(DeadLetter) if f.name not in ("nonce", "sealed", "padding"))
 
 
 class NoSuchLetter(LookupError):

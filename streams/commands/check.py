@@ -61,36 +61,20 @@ def check(
         try:
             mapping = fixed or next(iter(checking.fitting(path, candidates)), None)
             seen = checking.look(path, mapping, before, found) if mapping or mapping_name else []
-        except ValueError as error:  # a file that cannot be read is one as well
-            failed = True
-            if as_json:
-                click.echo(
-                    json.dumps(
-                        {
-                            "file": path.name,
-                            "mapping": None,
-                            "expect": {"op": "DEAD_LETTER", "reason": "UNREADABLE"},
-                        }
-                    )
-                )
-            click.echo(f"{path.name}: {error}", err=True)
-            continue
-        if not seen and not mapping and not mapping_name:
-            failed = True
-            if as_json:
-                click.echo(
-                    json.dumps(
-                        {
-                            "file": path.name,
-                            "mapping": None,
-                            "expect": {"op": "DEAD_LETTER", "reason": "UNMAPPABLE"},
-                        }
-                    )
-                )
-            click.echo(
-                f"{path.name}: no mapping reads this form; `chorus source new NAME {path.name}` makes a first one",
-                err=True,
+            why = (
+                ""
+                if seen or mapping or mapping_name
+                else "no mapping reads this form; `chorus source new` makes a first one"
             )
+            reason = "UNMAPPABLE"
+        except ValueError as error:  # a file that cannot be read is one as well
+            why, reason = str(error), "UNREADABLE"
+        if why:
+            failed = True
+            if as_json:
+                refused = {"op": "DEAD_LETTER", "reason": reason}
+                click.echo(json.dumps({"file": path.name, "mapping": None, "expect": refused}))
+            click.echo(f"{path.name}: {why}", err=True)
             continue
         if texts and read_text is None and any(_has_text(s) for s in seen):
             read_text = build_reader(str(node.home))

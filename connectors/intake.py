@@ -15,11 +15,11 @@ from uuid import UUID, uuid4
 
 from connectors.keystore import KeyStore
 from connectors.outbox import LATE, Key, Outbox, Parcel
-from connectors.receipts import code
 from connectors.seal import Sealed, seal
 from connectors.sqlite import NotNow
 from connectors.tally import Notes, Origin, hour_of
 from connectors.versions import rank
+from connectors.worker.receipts import code
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes

@@ -13,9 +13,9 @@ from pathlib import Path
 from uuid import UUID
 
 from connectors import tally
-from connectors.promises import Promises
 from connectors.sqlite import NotNow, open_database
 from connectors.tally import Notes
+from connectors.worker.promises import Promises
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS delivery (source TEXT, native BLOB, payload BLOB, event_id BLOB NOT NULL,

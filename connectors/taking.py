@@ -6,9 +6,9 @@ Every door uses this one: hooks, pulls, files, mail, and the command that shows 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from connectors.drift import read
 from connectors.intake import Delivery, Taken, canonical_json
 from connectors.mapping import Mapped, Unmappable
+from connectors.operating.drift import read
 from connectors.sources import Source, canonical
 from connectors.systems import Delivered, Record, Unreadable, systems
 from schemas.events import Verification

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 
-from connectors import urlencoded
+from connectors.reading import urlencoded
 from connectors.sources import Source, token_digest
 from connectors.systems import Delivered
 from schemas.events import Verification

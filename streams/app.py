@@ -25,22 +25,21 @@ from typing import TypeVar
 import faust
 import uvicorn
 
-from connectors import mailbox, sources
-from connectors.buried import StoredLetters
+from connectors import sources
 from connectors.clickhouse import ClickHouse, migrate
-from connectors.consent import ConsentDesk
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
-from connectors.manners import Sleep
 from connectors.mapping import Mapped, load
+from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
-from connectors.promises import ReceiptIndex
-from connectors.pull import Runner
-from connectors.pulled import Parts as PullParts
-from connectors.puller import Puller
-from connectors.pulls import Pulls
+from connectors.pulling import mailbox
+from connectors.pulling.manners import Sleep
+from connectors.pulling.pull import Runner
+from connectors.pulling.pulled import Parts as PullParts
+from connectors.pulling.puller import Puller
+from connectors.pulling.pulls import Pulls
 from connectors.seal import Unsealable, seal, unseal
 from connectors.secrets import (
     adopt_unit_key,
@@ -56,6 +55,8 @@ from connectors.tally import Refusals, Tally
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
 from connectors.web.server import WebParts, build
+from connectors.worker.consent import ConsentDesk
+from connectors.worker.promises import ReceiptIndex
 from schemas import topics
 from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport

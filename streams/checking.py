@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from connectors.files.submit import UnreadableFile, read
 from connectors.intake import Delivery, Skipped, Taken
 from connectors.mapping import BadMapping, Findings, Mapped, load
 from connectors.reading.functions import compiled
 from connectors.sources import Source
-from connectors.submit import UnreadableFile, read
 from connectors.systems import Delivered
 from connectors.verify import Unauthorised, verify
 from schemas.events import RawReportBody, SealedReport

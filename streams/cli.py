@@ -25,10 +25,10 @@ from tqdm import tqdm
 from connectors import sources
 from connectors.broker import EmbeddedBroker
 from connectors.clickhouse import ClickHouse, Unanswered, migrate
+from connectors.files.submit import submit as submit_file
 from connectors.grants import grants
 from connectors.mapping import BadMapping, load
 from connectors.settings import ConnectorSettings
-from connectors.submit import submit as submit_file
 from schemas.settings import BadSetting
 from streams import console, logs
 from streams import demo as demonstration

@@ -19,9 +19,9 @@ import aiohttp
 from tqdm import tqdm
 
 from connectors import sources
+from connectors.files.submit import submit
 from connectors.intake import Door
 from connectors.mapping import Mapped, load
-from connectors.submit import submit
 from streams.app import Node, Running
 from streams.simulate import Delivery, Outbreak, Season, as_csv
 from streams.steps.register import COLUMNS

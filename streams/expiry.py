@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from connectors.deadletters import DeadLetters
+from connectors.operating.deadletters import DeadLetters
 
 _log = logging.getLogger(__name__)
 _EVERY = 3600.0

@@ -20,13 +20,13 @@ import httpx
 from starlette.routing import BaseRoute
 
 from connectors import sources
-from connectors.access import AccessLog
-from connectors.buried import Letters, RemoteLetters, StoredLetters, Wanted
-from connectors.deadletters import DeadLetters
-from connectors.health import Health, Waiting, health, waiting
 from connectors.mapping import Mapped, load
-from connectors.opening import Tools
-from connectors.pulls import Pulls
+from connectors.operating.access import AccessLog
+from connectors.operating.buried import Letters, RemoteLetters, StoredLetters, Wanted
+from connectors.operating.deadletters import DeadLetters
+from connectors.operating.health import Health, Waiting, health, waiting
+from connectors.operating.opening import Tools
+from connectors.pulling.pulls import Pulls
 from connectors.secrets import operator_token
 from connectors.sources import Source
 from connectors.tally import Tally

@@ -12,7 +12,7 @@ from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from connectors.manners import Client, Manners, Pace, origins
+from connectors.pulling.manners import Client, Manners, Pace, origins
 
 
 def asking(url: str, login: Mapping[str, Any]) -> Client:

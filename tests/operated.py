@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from connectors import sources
-from connectors.access import AccessLog
-from connectors.buried import StoredLetters, Wanted
 from connectors.clickhouse import ClickHouse
-from connectors.deadletters import DeadLetters
 from connectors.intake import Delivery
 from connectors.mapping import load
+from connectors.operating.access import AccessLog
+from connectors.operating.buried import StoredLetters, Wanted
+from connectors.operating.deadletters import DeadLetters
 from connectors.outbox import Outbox
 from connectors.settings import ConnectorSettings
 from connectors.sources import Source

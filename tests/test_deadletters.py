@@ -16,16 +16,16 @@ from click.testing import CliRunner
 from operated import CANARY, ROW, Operated, now
 
 from connectors import sources
-from connectors.buried import NoSuchLetter, Wanted, from_json, to_json
 from connectors.clickhouse import ClickHouse
-from connectors.deadletters import LIFE, NotWithdrawn
 from connectors.intake import Delivery
 from connectors.keystore import KeyMissing
 from connectors.mapping import load
-from connectors.replay import Outcome, without_hold
+from connectors.operating.buried import NoSuchLetter, Wanted, from_json, to_json
+from connectors.operating.deadletters import LIFE, NotWithdrawn
+from connectors.operating.replay import Outcome, without_hold
+from connectors.operating.unsealed import readable
 from connectors.seal import unseal
 from connectors.taking import take_record
-from connectors.unsealed import readable
 from connectors.web import operator_pages
 from schemas import topics
 from schemas.consent import may_count

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.charsets import repaired
+from connectors.files.charsets import repaired
+from connectors.files.letters import words
+from connectors.files.letters.headers import file_name
+from connectors.files.submit import read
 from connectors.intake import Delivery, Skipped
-from connectors.mails import words
-from connectors.mails.headers import file_name
 from connectors.mapping import load
 from connectors.sources import Source, email
-from connectors.submit import read
 from connectors.systems import Unreadable
 from connectors.taking import take
 

@@ -25,12 +25,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
 from connectors import sources
-from connectors.consent import ConsentDesk
 from connectors.intake import Door
 from connectors.keystore import KeyStore
 from connectors.outbox import Full, Outbox
-from connectors.promises import ReceiptIndex
-from connectors.receipts import read
 from connectors.seal import unseal
 from connectors.settings import ConnectorSettings
 from connectors.sources import Source
@@ -40,6 +37,9 @@ from connectors.web.form_words import WORDS, languages, places, preferred
 from connectors.web.group_commit import GroupCommit
 from connectors.web.limits import Limits, Rate
 from connectors.web.pages import STATIC
+from connectors.worker.consent import ConsentDesk
+from connectors.worker.promises import ReceiptIndex
+from connectors.worker.receipts import read
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes, section_of_division

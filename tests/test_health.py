@@ -16,10 +16,10 @@ from operated import CANARY, ROW, Operated, now
 
 from connectors import sources
 from connectors.clickhouse import ClickHouse
-from connectors.drift import read
-from connectors.health import Health
 from connectors.mapping import load
-from connectors.rhythm import FLOOR, WEEKS, silence
+from connectors.operating.drift import read
+from connectors.operating.health import Health
+from connectors.operating.rhythm import FLOOR, WEEKS, silence
 from connectors.tally import KEPT, Notes, Refusals, Tally, hour_of
 from schemas import topics
 from schemas.consent import may_count, wants_case

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.files.submit import UnreadableFile, read
+from connectors.files.tables.shape import Options
 from connectors.sources import Source
 from connectors.sources.table import rows
-from connectors.submit import UnreadableFile, read
 from connectors.systems import Unreadable
-from connectors.tables.shape import Options
 
 ROOT = Path(__file__).parent.parent
 MOST_MIB = 300
@@ -30,7 +30,7 @@ import json, resource, sys
 from pathlib import Path
 from connectors.mapping import load
 from connectors.sources import Source
-from connectors.submit import UnreadableFile, read
+from connectors.files.submit import UnreadableFile, read
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 count = 0
 try:

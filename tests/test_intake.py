@@ -11,10 +11,10 @@ import pytest
 from connectors.intake import Delivery, Door
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.outbox import Outbox
-from connectors.receipts import code
 from connectors.seal import unseal
 from connectors.sources import canonical
 from connectors.sqlite import open_database
+from connectors.worker.receipts import code
 from schemas import topics
 from schemas.codec import Codec, Unencodable
 from schemas.events import DeadLetter, RawReportBody, SealedReport

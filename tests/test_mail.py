@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tenacity import wait_none
 
-from connectors.mail import Mailbox, MailboxError, fetch_new
+from connectors.pulling.imap import Mailbox, MailboxError, fetch_new
 
 PASSWORD = "correct horse"
 

@@ -25,8 +25,8 @@ from operated import CANARY, ROW, Operated
 from starlette.testclient import TestClient
 
 from connectors import sources
-from connectors.buried import RemoteLetters, StoredLetters, Wanted
 from connectors.clickhouse import ClickHouse
+from connectors.operating.buried import RemoteLetters, StoredLetters, Wanted
 from connectors.secrets import operator_token
 from connectors.web.pages import TEMPLATES
 from connectors.web.server import WebParts, build

@@ -3,8 +3,8 @@
 import pytest
 from form_servers import serving
 
-from connectors import asking
-from connectors.payload import dicts, inside, json_value
+from connectors.pulling import asking
+from connectors.reading.payload import dicts, inside, json_value
 from connectors.systems import Unreadable
 
 

@@ -17,9 +17,9 @@ from connectors.intake import Door
 from connectors.keystore import KeyStore
 from connectors.mapping import load
 from connectors.outbox import Outbox
-from connectors.pull import Runner
-from connectors.pulled import Parts
-from connectors.pulls import Pulls
+from connectors.pulling.pull import Runner
+from connectors.pulling.pulled import Parts
+from connectors.pulling.pulls import Pulls
 from connectors.seal import unseal
 from connectors.secrets import seal_secret
 from connectors.sources import Source

@@ -21,8 +21,8 @@ from test_pull import PATHS, START, Node, a_node, a_source, same_as_there, write
 
 from connectors.intake import Skipped
 from connectors.mapping import load
-from connectors.pull import Runner
-from connectors.pulls import Pulls
+from connectors.pulling.pull import Runner
+from connectors.pulling.pulls import Pulls
 from connectors.seal import unseal
 from connectors.systems import Listed, Page, Pull, System, systems
 from schemas.events import SealedReport
@@ -212,7 +212,7 @@ def test_a_kill_between_accepting_and_noting_repeats_a_page_and_counts_nothing_t
         "sys.path.insert(0, sys.argv[1])\n"
         "from fake_system import Clock\n"
         "from test_pull import START, Node, a_source\n"
-        "from connectors.pulls import Pulls\n"
+        "from connectors.pulling.pulls import Pulls\n"
         "from connectors.sources import Source\n"
         "reached, pages = Pulls.reached, []\n"
         "def killed(self, *how):\n"

@@ -30,10 +30,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from test_pull import START, Node, a_node, a_source, write_mapping
 
-from connectors import mailbox, sources
-from connectors.manners import Sleep
-from connectors.pull import Ran, Runner
-from connectors.puller import Puller
+from connectors import sources
+from connectors.pulling import mailbox
+from connectors.pulling.manners import Sleep
+from connectors.pulling.pull import Ran, Runner
+from connectors.pulling.puller import Puller
 from connectors.secrets import master_key, seal_secret
 from connectors.sources import Source
 from schemas.tokens import Tokens

@@ -18,15 +18,15 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from connectors.clickhouse import ClickHouse
-from connectors.consent import ConsentDesk
 from connectors.intake import Accepted, Door
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.outbox import Outbox
-from connectors.promises import ReceiptIndex
-from connectors.receipts import code, read, written
 from connectors.sources import canonical
 from connectors.web.limits import Limits, Rate
 from connectors.web.receipts import ReceiptParts, Receipts, routes
+from connectors.worker.consent import ConsentDesk
+from connectors.worker.promises import ReceiptIndex
+from connectors.worker.receipts import code, read, written
 from schemas import topics
 from schemas.codec import Codec
 from schemas.events import CaseReport, ConsentChange, DeidentifiedReport, SealedReport

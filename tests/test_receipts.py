@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.consent import ConsentDesk, UnknownScope
 from connectors.intake import Accepted, Delivery, Door
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.outbox import Outbox
-from connectors.promises import ReceiptIndex
-from connectors.receipts import code, dialled, read, tag, tag_of_event, written
 from connectors.seal import unseal
 from connectors.sources import canonical
+from connectors.worker.consent import ConsentDesk, UnknownScope
+from connectors.worker.promises import ReceiptIndex
+from connectors.worker.receipts import code, dialled, read, tag, tag_of_event, written
 from schemas import topics
 from schemas.codec import Codec
 from schemas.events import ConsentChange, RawReportBody, SealedReport

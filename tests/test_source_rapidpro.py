@@ -23,7 +23,7 @@ from intake_fixtures import (
 )
 from local_api import asking, served
 
-from connectors.manners import Trouble
+from connectors.pulling.manners import Trouble
 from connectors.sources.rapidpro import SYSTEM
 from connectors.systems import Delivered, Page, Unreadable
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from connectors import taking_rows
+from connectors.files import taking_rows
+from connectors.files.submit import KNOWN, UnreadableFile, kind_of, submit
+from connectors.files.taking_rows import take_rows
 from connectors.intake import Delivery, Door
 from connectors.keystore import KeyStore
 from connectors.mapping import Mapped, load
 from connectors.outbox import Outbox
 from connectors.seal import unseal
 from connectors.sources import Source
-from connectors.submit import KNOWN, UnreadableFile, kind_of, submit
-from connectors.taking_rows import take_rows
 from schemas import topics
 from schemas.codec import Codec
 from schemas.events import DeadLetter, RawReportBody, SealedReport

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from connectors.charsets import is_thai, legacy
+from connectors.files.charsets import is_thai, legacy
+from connectors.files.submit import read
+from connectors.files.table_options import options_of
+from connectors.files.tables.shape import Options
+from connectors.files.tables.workbook import Workbook
 from connectors.intake import Delivery, Skipped
 from connectors.mapping import Mapped, load
 from connectors.sources import Source
 from connectors.sources.table import SYSTEM, rows
-from connectors.submit import read
 from connectors.systems import Delivered, Unreadable
-from connectors.table_options import options_of
-from connectors.tables.shape import Options
-from connectors.tables.workbook import Workbook
 
 FIXTURES = Path(__file__).parent / "intake"
 MANIFEST = json.loads((FIXTURES / "manifest.json").read_text(encoding="utf-8"))["fixtures"]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from connectors.receipts import code
+from connectors.worker.receipts import code
 from schemas.tokens import Tokens, epoch_of, epochs_until
 
 EVENT = UUID("0b9c3f5e-1234-4678-9abc-def012345678")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from connectors.reading.xml_body import load
 from connectors.systems import Unreadable
-from connectors.xml_body import load
 
 BILLION = b"""<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "SECRET"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><data><x>&c;</x></data>"""

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 
-from connectors.asking import ask, ask_one, back, user_and_password
-from connectors.payload import dicts, json_value
+from connectors.pulling.asking import ask, ask_one, back, user_and_password
+from connectors.reading.payload import dicts, json_value
+from connectors.reading.xml_body import is_xml
+from connectors.reading.xml_body import load as load_xml
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
-from connectors.xml_body import is_xml
-from connectors.xml_body import load as load_xml
 
 _LIMIT = 1000  # the most that the list gives at once
 # When the search index was written differs between forwarding and list: one form must stay one content.

@@ -8,7 +8,7 @@ import codecs
 import json
 from typing import Any, NoReturn
 
-from connectors.payload import dicts, json_value
+from connectors.reading.payload import dicts, json_value
 from connectors.systems import Answers, Delivered, Record, System, Unreadable
 
 

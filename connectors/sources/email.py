@@ -14,8 +14,8 @@ from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from typing import Any, BinaryIO, TypeVar
 
-from connectors.charsets import decoded, repaired
-from connectors.mails import headers, words
+from connectors.files.charsets import decoded, repaired
+from connectors.files.letters import headers, words
 from connectors.sources import Source
 from connectors.systems import Delivered, Record, System, Unreadable
 

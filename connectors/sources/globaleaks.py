@@ -22,9 +22,9 @@ from urllib.parse import quote
 
 import httpx
 
-from connectors.asking import ask, ask_one
-from connectors.globaleaks_login import Login
-from connectors.payload import dicts, json_value
+from connectors.pulling.asking import ask, ask_one
+from connectors.pulling.globaleaks_login import Login
+from connectors.reading.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _KEPT = ("id", "creation_date", "context_id", "progressive", "score", "tor", "mobile", "identity_provided")

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from connectors.asking import ask, back
-from connectors.payload import dicts, json_value
+from connectors.pulling.asking import ask, back
+from connectors.reading.payload import dicts, json_value
+from connectors.reading.xml_body import is_xml
+from connectors.reading.xml_body import load as load_xml
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
-from connectors.xml_body import is_xml
-from connectors.xml_body import load as load_xml
 
 _LIMIT = 1000  # the most that the data API gives at once
 _AT_ONCE = 50  # ids in one address

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 
-from connectors.asking import ask, ask_one, back, moment, oldest_first, user_and_password
-from connectors.payload import dicts, json_value
+from connectors.pulling.asking import ask, ask_one, back, moment, oldest_first, user_and_password
+from connectors.reading.payload import dicts, json_value
+from connectors.reading.xml_body import is_xml
+from connectors.reading.xml_body import load as load_xml
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
-from connectors.xml_body import is_xml
-from connectors.xml_body import load as load_xml
 
 _TOP = 250
 _TOUCHED = (

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from connectors.asking import ask, ask_one, back, moment, oldest_first, user_and_password
-from connectors.payload import dicts, json_value
+from connectors.pulling.asking import ask, ask_one, back, moment, oldest_first, user_and_password
+from connectors.reading.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _PER = 200  # a page; the API gives 1000 at most

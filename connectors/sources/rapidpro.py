@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from connectors.asking import ask
 from connectors.intake import canonical_json
-from connectors.payload import dicts, inside, json_value, without
+from connectors.pulling.asking import ask
+from connectors.reading.payload import dicts, inside, json_value, without
 from connectors.systems import Answers, Delivered, Page, Pull, Record, System, Unreadable
 
 _URL = re.compile(r"^([\w.+-]+/[\w.+-]+|[a-z]+):(https?://.*|/.*)$", re.DOTALL)

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from connectors.asking import ask, oldest_first, user_and_password
 from connectors.intake import canonical_json
-from connectors.payload import dicts, json_value
+from connectors.pulling.asking import ask, oldest_first, user_and_password
+from connectors.reading.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _TIMES = ("CompletionDate", "SubmissionDate", "starttime", "endtime")

@@ -6,10 +6,10 @@ from io import BytesIO
 from itertools import chain
 from typing import Any, BinaryIO
 
+from connectors.files.tables import delimited
+from connectors.files.tables.shape import Header, Options, table
+from connectors.files.tables.workbook import Sheet, Workbook
 from connectors.systems import Delivered, Record, System, Unreadable
-from connectors.tables import delimited
-from connectors.tables.shape import Header, Options, table
-from connectors.tables.workbook import Sheet, Workbook
 
 Rows = Iterator[dict[str, Any] | bytes]
 

@@ -8,8 +8,8 @@ A record has Twilio's own parameters, and besides ``kind`` (``message``, ``call`
 import re
 from typing import Any
 
-from connectors import urlencoded
-from connectors.payload import dicts, json_value, without
+from connectors.reading import urlencoded
+from connectors.reading.payload import dicts, json_value, without
 from connectors.systems import Answers, Delivered, Record, System, Unreadable
 
 # What Twilio gives as the number of a caller who withheld it: words on a telephone's keys (ANONYMOUS, RESTRICTED,

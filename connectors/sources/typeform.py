@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from connectors.asking import ask
-from connectors.payload import dicts, inside, json_value
+from connectors.pulling.asking import ask
+from connectors.reading.payload import dicts, inside, json_value
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _MOST = 1000

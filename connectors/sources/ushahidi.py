@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from connectors.asking import ask, ask_one
-from connectors.payload import dicts, json_value, without
+from connectors.pulling.asking import ask, ask_one
+from connectors.reading.payload import dicts, json_value, without
 from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _LIMIT = 100

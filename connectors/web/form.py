@@ -19,8 +19,6 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Route
 
 from connectors.intake import Accepted, Delivery
-from connectors.promises import Promise
-from connectors.receipts import dialled, read
 from connectors.sources import Source
 from connectors.sqlite import NotNow
 from connectors.web.bodies import TooLarge, read_body
@@ -30,6 +28,8 @@ from connectors.web.form_words import languages, places, preferred
 from connectors.web.limits import Limits, Rate
 from connectors.web.pages import TEMPLATES
 from connectors.web.receipts import ReceiptParts, Receipts
+from connectors.worker.promises import Promise
+from connectors.worker.receipts import dialled, read
 from schemas.codec import Unencodable
 from schemas.codelists import codes
 

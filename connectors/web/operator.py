@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from connectors.access import Entry
-from connectors.buried import Letters, NoSuchLetter, Wanted, ask
-from connectors.deadletters import DeadLetters, Listed
-from connectors.health import Health
+from connectors.operating.access import Entry
+from connectors.operating.buried import Letters, NoSuchLetter, Wanted, ask
+from connectors.operating.deadletters import DeadLetters, Listed
+from connectors.operating.health import Health
 from connectors.web import operator_pages as pages
 from connectors.web.session import SESSION, Brake, Pass, Passes
 from schemas.codelists import codes

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from connectors.replay import Became
+from connectors.operating.replay import Became
 from connectors.web.pages import TEMPLATES
 from schemas.codelists import codes
 

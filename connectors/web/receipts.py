@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from connectors.consent import Changed, ConsentDesk
-from connectors.promises import Promise
-from connectors.receipts import read, tag
 from connectors.web.bodies import TooLarge, read_body
 from connectors.web.limits import Limits, Rate
+from connectors.worker.consent import Changed, ConsentDesk
+from connectors.worker.promises import Promise
+from connectors.worker.receipts import read, tag
 from schemas.codelists import codes
 from schemas.tokens import Tokens
 

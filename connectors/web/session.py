@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
-from connectors.access import one_line
+from connectors.operating.access import one_line
 from schemas.tokens import Tokens
 
 SESSION = timedelta(hours=1)

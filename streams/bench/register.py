@@ -11,12 +11,12 @@ from typing import Any
 
 from openpyxl import Workbook
 
+from connectors.files.submit import submit
 from connectors.intake import Door
 from connectors.keystore import KeyStore
 from connectors.mapping import load
 from connectors.outbox import Outbox
 from connectors.sources import Source
-from connectors.submit import submit
 from schemas.codec import Codec
 from schemas.registry import FolderRegistry
 from schemas.tokens import Tokens

@@ -11,9 +11,9 @@ import click
 
 from connectors import sources
 from connectors.mapping import BadMapping, Mapped, load
+from connectors.operating.unsealed import field_classes
 from connectors.scaffold import scaffold
 from connectors.systems import systems
-from connectors.unsealed import field_classes
 from streams import checking, console
 from streams.checking import ReadText, Seen
 from streams.console import example

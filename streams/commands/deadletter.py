@@ -14,13 +14,13 @@ from uuid import UUID
 import click
 from tqdm import tqdm
 
-from connectors.access import AccessLog
-from connectors.buried import NoSuchLetter, Wanted, to_json
-from connectors.deadletters import DeadLetters, NotWithdrawn
 from connectors.keystore import KeyMissing
-from connectors.replay import Became
+from connectors.operating.access import AccessLog
+from connectors.operating.buried import NoSuchLetter, Wanted, to_json
+from connectors.operating.deadletters import DeadLetters, NotWithdrawn
+from connectors.operating.replay import Became
+from connectors.operating.unsealed import Shown, readable
 from connectors.seal import Unsealable
-from connectors.unsealed import Shown, readable
 from streams import console, operating
 from streams.app import system_clock
 from streams.console import example

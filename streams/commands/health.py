@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from connectors.health import Health
+from connectors.operating.health import Health
 from streams import console, operating
 from streams.console import example
 

@@ -6,7 +6,7 @@ import time
 import click
 
 from connectors import sources
-from connectors.manners import TROUBLES
+from connectors.pulling.manners import TROUBLES
 from connectors.sources import UnknownSource
 from streams import console
 from streams.console import example

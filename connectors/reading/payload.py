@@ -1,4 +1,4 @@
-"""JSON as strangers send it: one way to read it for every system, with its limits (`connectors/xml_body.py` has XML's).
+"""JSON as strangers send it: one way to read it for every system, with its limits (`connectors/reading/xml_body.py` has XML's).
 
 It is refused when it is nested too deeply or holds numbers that are none. A refusal says which, never what was sent.
 """

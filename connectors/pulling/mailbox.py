@@ -4,9 +4,9 @@ import ssl
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-from connectors.asking import user_and_password
-from connectors.mail import LoginRefused, Mailbox, MailboxError, fetch_new
-from connectors.manners import Trouble
+from connectors.pulling.asking import user_and_password
+from connectors.pulling.imap import LoginRefused, Mailbox, MailboxError, fetch_new
+from connectors.pulling.manners import Trouble
 
 
 def read(options: Mapping[str, str], since: str | None) -> Iterator[tuple[bytes, str]]:

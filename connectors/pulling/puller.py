@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connectors.manners import Sleep, Trouble
-from connectors.pull import Ran, Runner, Stopping
-from connectors.pulled import Options
+from connectors.pulling.manners import Sleep, Trouble
+from connectors.pulling.pull import Ran, Runner, Stopping
+from connectors.pulling.pulled import Options
 from connectors.sources import Source
 
 _log = logging.getLogger(__name__)

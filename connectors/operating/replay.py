@@ -12,17 +12,17 @@ from uuid import UUID
 
 from connectors.intake import Delivery, Taken
 from connectors.keystore import KeyMissing
-from connectors.manners import Trouble
 from connectors.mapping import BadMapping, Mapped
-from connectors.opening import Tools
+from connectors.operating.opening import Tools
+from connectors.operating.unsealed import record_of
 from connectors.outbox import Parcel
-from connectors.pulled import Options
+from connectors.pulling.manners import Trouble
+from connectors.pulling.pulled import Options
 from connectors.seal import Unsealable
 from connectors.sources import Source
 from connectors.systems import Delivered
 from connectors.taking import take, take_record
 from connectors.tally import Origin
-from connectors.unsealed import record_of
 from schemas import topics
 from schemas.codec import Unencodable
 from schemas.consent import wants_case

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from connectors.manners import Trouble
+from connectors.pulling.manners import Trouble
 from connectors.secrets import open_secret, seal_secret
 from connectors.sqlite import open_database
 from schemas.tokens import Tokens
@@ -39,7 +39,7 @@ class State:
     Attributes:
         pulled_at: when a pull last came to its end; None before the first.
         swept_at: the same of a sweep.
-        trouble: why the last run stopped, a key of ``connectors.manners.TROUBLES``; empty when it did not.
+        trouble: why the last run stopped, a key of ``connectors.pulling.manners.TROUBLES``; empty when it did not.
         troubled_at: since when there has been trouble.
         until: not to be asked before.
         doubt: what the last sweep found that somebody must look at; empty where there was nothing.

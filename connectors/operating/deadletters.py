@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from connectors.access import Fate
-from connectors.buried import NoSuchLetter, Wanted, batches, whole
-from connectors.consent import ConsentDesk
 from connectors.intake import Delivery
 from connectors.keystore import KeyMissing
 from connectors.mapping import BadMapping
-from connectors.opening import Tools
-from connectors.replay import Became, Replay, taken_again, without_hold
+from connectors.operating.access import Fate
+from connectors.operating.buried import NoSuchLetter, Wanted, batches, whole
+from connectors.operating.opening import Tools
+from connectors.operating.replay import Became, Replay, taken_again, without_hold
+from connectors.operating.unsealed import Shown, shown_body, shown_payload
 from connectors.seal import Unsealable
-from connectors.unsealed import Shown, shown_body, shown_payload
+from connectors.worker.consent import ConsentDesk
 from schemas.codec import Undecodable
 from schemas.events import DeadLetter, RawReportBody, SealedReport
 

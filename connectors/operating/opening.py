@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from connectors.access import AccessLog
-from connectors.buried import Letters
 from connectors.intake import Delivery, Door, native
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped
+from connectors.operating.access import AccessLog
+from connectors.operating.buried import Letters
 from connectors.outbox import Outbox
 from connectors.seal import Unsealable, unseal
 from connectors.sources import Source

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from connectors.keystore import KeyStore
 from connectors.outbox import Outbox, Parcel
-from connectors.promises import Promise, Promises
+from connectors.worker.promises import Promise, Promises
 from schemas import topics
 from schemas.codec import Codec
 from schemas.codelists import codes

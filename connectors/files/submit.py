@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
+from connectors.files.table_options import options_of
+from connectors.files.taking_rows import take_rows
 from connectors.intake import Accepted, Delivery, Taken
 from connectors.mapping import Mapped
 from connectors.sources import Source, email, json_lines, table
 from connectors.systems import Delivered, Unreadable, systems
-from connectors.table_options import options_of
 from connectors.taking import take
-from connectors.taking_rows import take_rows
 
 Kind = Literal["table", "lines", "json", "mail", "mails", "whole"]
 KNOWN = (".csv", ".eml", ".json", ".jsonl", ".mbox", ".tsv", ".txt", ".xlsx", ".xml")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from connectors.payload import inside, json_value
+from connectors.reading.payload import inside, json_value
 from connectors.systems import Unreadable
 
 _HEADER = "X-Session"

@@ -18,10 +18,10 @@ from typing import Any, BinaryIO
 
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
+from connectors.files.tables.package import Package, Refused
+from connectors.files.tables.shape import MAX_COLUMNS, Merge, Row
+from connectors.files.tables.values import date_kind, dated, numeric, unescaped
 from connectors.systems import Unreadable
-from connectors.tables.package import Package, Refused
-from connectors.tables.shape import MAX_COLUMNS, Merge, Row
-from connectors.tables.values import date_kind, dated, numeric, unescaped
 
 MOST_ROWS = 1_048_576
 _TEXTS = 96 << 20  # bytes of all texts a workbook shares among its cells

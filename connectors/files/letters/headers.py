@@ -12,7 +12,7 @@ from email.header import decode_header
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, Literal
 
-from connectors.charsets import decoded, repaired
+from connectors.files.charsets import decoded, repaired
 
 Kind = Literal["MESSAGE", "AUTO_REPLY", "BOUNCE", "LIST"]
 Headers = Mapping[str, list[str]]

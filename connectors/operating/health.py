@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from connectors.deadletters import Listed
-from connectors.manners import TROUBLES
+from connectors.operating.deadletters import Listed
+from connectors.operating.rhythm import WEEKS, Silence, silence
 from connectors.outbox import Outbox
-from connectors.pulls import State
-from connectors.rhythm import WEEKS, Silence, silence
+from connectors.pulling.manners import TROUBLES
+from connectors.pulling.pulls import State
 from connectors.sources import Source
 from connectors.tally import Tally, hour_of
 from schemas import topics

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.files.tables.shape import Options, name_of
 from connectors.mapping import Mapped
 from connectors.reading.functions import compiled
-from connectors.tables.shape import Options, name_of
 
 
 def options_of(mapping: Mapped | None) -> Options:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from connectors.payload import json_value
+from connectors.reading.payload import json_value
 from connectors.systems import Page, Record, Unreadable
 
 PAGE = 200  # records whose checkpoint is kept together

@@ -15,13 +15,13 @@ from typing import Any
 import httpx
 
 from connectors.intake import canonical_json
-from connectors.manners import Client, Manners, Pace, Trouble, origins
 from connectors.mapping import BadMapping
-from connectors.pulled import Fetch, Options, Parts, Taker
+from connectors.pulling.manners import Client, Manners, Pace, Trouble, origins
+from connectors.pulling.pulled import Fetch, Options, Parts, Taker
+from connectors.pulling.sweep import Sweep
 from connectors.secrets import open_secret
 from connectors.sources import Source, email
 from connectors.sqlite import NotNow
-from connectors.sweep import Sweep
 from connectors.systems import Pull, Unreadable, systems
 from connectors.taking import take
 

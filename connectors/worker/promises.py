@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from connectors.receipts import tag_of_event
 from connectors.sqlite import Database
+from connectors.worker.receipts import tag_of_event
 from schemas.tokens import Tokens
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from connectors.access import Fate
 from connectors.mapping import Mapped
+from connectors.operating.access import Fate
 from schemas.codec import to_avro
 from schemas.events import DeadLetter, RawReportBody, SealedReport
 

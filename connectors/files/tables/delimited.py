@@ -14,9 +14,9 @@ from functools import partial
 from itertools import chain, islice
 from typing import BinaryIO
 
-from connectors.charsets import legacy, marked
+from connectors.files.charsets import legacy, marked
+from connectors.files.tables.shape import Row
 from connectors.systems import Unreadable
-from connectors.tables.shape import Row
 
 LONGEST_LINE = 1 << 20  # bytes, or characters of UTF-16
 _CHUNK = 1 << 16

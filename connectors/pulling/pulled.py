@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, Self, TypeVar
 
 from connectors.intake import Accepted, Delivery, Skipped, Taken, canonical_json, native
-from connectors.manners import Now, Sleep, Trouble
 from connectors.mapping import Mapped
-from connectors.pulls import Pulls, Root
+from connectors.pulling.manners import Now, Sleep, Trouble
+from connectors.pulling.pulls import Pulls, Root
 from connectors.sources import Source
 from connectors.systems import Record
 from connectors.taking import dead, take_record
@@ -25,7 +25,7 @@ Fetch = Callable[[list[str]], Iterable[Record]]
 TOGETHER = 200  # deliveries in one durable transaction
 FETCHED = 200  # records that are only listed, asked for at once
 TLS = ("https://", "imaps://")
-# `connectors/mailbox.py`: options (with `login`, opened) and a checkpoint in, messages with checkpoints out.
+# `connectors/pulling/mailbox.py`: options (with `login`, opened) and a checkpoint in, messages with checkpoints out.
 Mailbox = Callable[[Mapping[str, str], str | None], Iterable[tuple[bytes, str]]]
 
 

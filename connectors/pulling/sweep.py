@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 import httpx
 
 from connectors.intake import native
-from connectors.manners import Trouble
-from connectors.pulled import TOGETHER, Taker, parted, version_digest
-from connectors.pulls import Root
+from connectors.pulling.manners import Trouble
+from connectors.pulling.pulled import TOGETHER, Taker, parted, version_digest
+from connectors.pulling.pulls import Root
 from connectors.systems import Pull
 
 

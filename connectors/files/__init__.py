@@ -1,0 +1,1 @@
+"""Files: tables, workbooks and letters, read as streams of records."""

@@ -1,0 +1,1 @@
+"""The worker's own side: receipts, and what they allow."""

@@ -424,3 +424,35 @@ def test_versions_that_say_when_can_be_compared(older: str, newer: str) -> None:
 )
 def test_versions_that_are_names_cannot(version: str | None) -> None:
     assert rank(version) is None
+
+
+ANSWERS = [
+    ("kobo", "kobo_grievance", "kobo__webhook_new.json", 200, 200),
+    ("commcare", "commcare_grievance", "commcare__form_forward.json", 200, 422),
+    ("rapidpro", "rapidpro_grievance", "rapidpro__resthook_flow_results.json", 200, 200),
+    ("typeform", "typeform_complaint", "typeform__webhook.json", 200, 200),
+    ("twilio", "twilio_hotline", "twilio__sms_inbound.txt", 204, 204),
+    ("ushahidi", "ushahidi_report", "ushahidi__webhook_post.json", 200, 200),
+    ("primero", "primero_incident", "primero__webhook_incident.json", 200, 200),
+]
+
+
+@pytest.mark.parametrize(
+    ("system", "mapping", "fixture", "accepted", "bad"), ANSWERS, ids=[system for system, *_ in ANSWERS]
+)
+def test_each_system_hears_what_the_table_says(
+    system: str, mapping: str, fixture: str, accepted: int, bad: int, hooks: Hooks, outbox: Outbox
+) -> None:
+    hooks.connect(connector=system, mapping=mapping)
+    form = "application/x-www-form-urlencoded" if system == "twilio" else "application/json"
+
+    def heard(body: bytes) -> int:
+        return int(hooks.post(body, **{"Content-Type": form}).status_code)
+
+    good = (Path(__file__).parent / "intake" / fixture).read_bytes()
+    assert [heard(body) for body in (good, b"\xff%", bytes(MOST + 1))] == [accepted, bad, bad]
+    assert [row.parcel.marks == "dead" for row in outbox.unsent(0, 10)] == [False, True, True]
+    pages = (outbox._db.one("PRAGMA page_count") or (0,))[0]
+    outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+    assert [heard(b"%" * n) for n in range(6_000, 6_010)][-1] == 503
+    assert heard(good) == accepted  # promised before

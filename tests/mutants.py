@@ -674,7 +674,7 @@ def outcomes(tree: Path, tests: Iterable[str]) -> dict[str, str]:
     report = tree / "report.xml"
     report.unlink(missing_ok=True)
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *dict.fromkeys(tests)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", f"--junitxml={report}", *dict.fromkeys(tests)],
         cwd=tree, env=environment(tree), capture_output=True, check=False,
     )  # fmt: skip
     found: dict[str, str] = {}

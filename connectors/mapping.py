@@ -291,9 +291,8 @@ class Mapped:
     @cached_property
     def _rules(self) -> tuple[Rule, ...]:
         fields = self.document["fields"]
-        home = fields.get("country", {}).get(
-            "const"
-        )  # whose provinces and numbers these are, if no rule says
+        # Whose provinces and telephone numbers these are, where no rule says.
+        home = fields.get("country", {}).get("const")
         rules = (casts.rule(name, {"country": home} | written) for name, written in fields.items())
         return tuple(
             sorted(rules, key=lambda rule: rule.cast == "age_of_year")

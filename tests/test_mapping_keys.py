@@ -171,6 +171,28 @@ def test_the_casts_read_what_people_write() -> None:
     assert (made.reporter_emails, made.staff_refs) == (("a@example.org",), ("op1", "op2"))
 
 
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("approx 40", 40),
+        ("40+", 40),
+        ("1,200", 1200),
+        ("1,20,000", 120000),
+        ("๔๐ คน", 40),
+        (40.0, 40),
+        ("40.0", 40),
+        ("10-20", None),
+        ("3,5", None),
+        ("12 or 13", None),
+        ("many", None),
+        (True, None),
+        ("1.5", None),
+    ],
+)
+def test_a_number_is_the_only_one_in_what_was_said(said: Any, number: int | None) -> None:
+    assert body(n=said).workers_affected == number
+
+
 def test_what_no_list_knows_is_left_out_and_shown() -> None:
     answers = {
         "id": 1,

@@ -17,6 +17,8 @@ from connectors.reading.text import MAX_TEXT, ascii_digits, is_empty, loose, tex
 MAX_ITEMS = 1000  # of one list
 _YES = frozenset("yes y true t 1 on ok agree agreed ใช่ ဟုတ် បាទ ចាស ແມ່ນ có ya हो হ্যাঁ".split())
 _NO = frozenset("no n false f 0 off none disagree declined ไม่ ไม่ใช่ မဟုတ် ទេ ບໍ່ không tidak होइन না".split())
+# Commas only where they part thousands, or lakhs: "3,5" is two numbers, for nobody knows which one.
+_NUMBER = re.compile(r"(?<![\d.])-?(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)(?:\.\d+)?")
 _PHONE = re.compile(r"\+?\d[\d\s().\-]{4,}\d")
 
 
@@ -113,7 +115,7 @@ def _number(raw: Any, by: Rule) -> str:
     text = ascii_digits(text_of(raw))[:MAX_TEXT]
     if by.named is not None and named(text.strip(), by) is not None:
         return str(named(text.strip(), by))
-    found = re.findall(r"(?<![\d.])-?\d[\d,]*(?:\.\d+)?", text[:200])
+    found = _NUMBER.findall(text[:200])
     if not found:
         raise ValueError("no number")
     return found[0].replace(",", "") if len(found) == 1 else ""

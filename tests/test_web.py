@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from connectors import sources
 from connectors.clickhouse import ClickHouse
 from connectors.intake import Accepted, Delivery, Door
 from connectors.outbox import Outbox
+from connectors.sources import Source
 from connectors.web.group_commit import GroupCommit
 from connectors.web.server import WebParts, build
+from schemas.codec import Codec
+from schemas.events import SealedReport
 
 CANARY = "CANARY-080-000-0123"
 NOON = datetime(2026, 3, 13, 12, tzinfo=UTC)
@@ -500,3 +504,26 @@ def test_an_alert_shows_the_finest_number_of_its_cell(site: Site, clickhouse: Cl
     assert "140 reporting workplaces, give or take 49" in page
     add_alert(clickhouse, "b", indicator="CANARY")
     assert "The finest number" not in site.get("/alerts/b").text
+
+
+def test_reports_of_a_source_in_test_mode_are_tests_whatever_they_say_themselves(
+    site: Site, outbox: Outbox, codec: Codec, tmp_path: Path
+) -> None:
+    sources.write(tmp_path, replace(sources.find(tmp_path, "hotline"), test=True))
+    assert site.post(GOOD).status_code == site.post(GOOD | {"id": "2", "test": False}).status_code == 202
+    sources.write(tmp_path, replace(sources.find(tmp_path, "hotline"), test=False))
+    assert (
+        site.post(GOOD | {"id": "3"}).status_code
+        == site.post(GOOD | {"id": "4", "test": True}).status_code
+        == 202
+    )
+    sealed = [codec.decode(SealedReport, row.parcel.value) for row in outbox.unsent(0, 10)]
+    assert [report.test for report in sealed] == [True, True, False, True]
+
+
+@pytest.mark.parametrize("scheme", ["secret_path", "static_header", "basic", "twilio", ""])
+def test_the_secret_of_a_hook_opens_no_other_door(site: Site, scheme: str, tmp_path: Path) -> None:
+    hook, secret = sources.with_secret(Source("survey", connector="kobo", scheme=scheme))
+    sources.write(tmp_path, hook)
+    assert site.post(GOOD, secret).status_code == 401
+    assert site.post(GOOD).status_code == 202

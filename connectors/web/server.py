@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -60,9 +60,11 @@ def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
     async def post_report(request: Request) -> Response:
         try:
             source = bearer(request.headers.get("authorization"), parts.sources())
+            if source.scheme != "bearer":  # the secret of a hook opens that hook, and no other door
+                raise Unauthorised
             raw = await read_body(request, parts.max_report_bytes)
             delivery = canonical.read(raw, source.name, "STATIC_SECRET")
-            accepted = await parts.accept(delivery)
+            accepted = await parts.accept(replace(delivery, test=source.test or delivery.test))
         except Unauthorised:
             return JSONResponse({"error": "unauthorised"}, 401, {"WWW-Authenticate": "Bearer"})
         except TooLarge:

@@ -62,7 +62,7 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import asking, faust_transport, operating
+from streams import faust_transport, operating, worker_pages
 from streams.agents import Parts, attach
 from streams.at_source import AtSource
 from streams.expiry import Expiry
@@ -490,7 +490,11 @@ async def _web(run: Running) -> AsyncIterator[None]:
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
         ),
-        [*routes(hooks), *asking.routes(node, commit.accept, listed, wake), *operating.routes(node, wake)],
+        [
+            *routes(hooks),
+            *worker_pages.routes(node, commit.accept, listed, wake),
+            *operating.routes(node, wake),
+        ],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))
     # asyncio sets this only on sockets it made itself; without it every answer waits 40 ms for an ACK.
@@ -507,7 +511,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
     # The node handles signals for all its parts.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve([listener]))
-    heart = asyncio.create_task(asking.beating(node))
+    heart = asyncio.create_task(worker_pages.beating(node))
     host, port = listener.getsockname()[:2]
     run.url = f"http://{host}:{port}"
     told = operating.address_file(node)

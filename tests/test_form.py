@@ -46,7 +46,7 @@ from schemas.codelists import codes, section_of_division
 from schemas.events import RawReportBody, SealedReport
 from schemas.settings import BadSetting
 from schemas.tokens import Tokens
-from streams import asking
+from streams import worker_pages
 
 CANARY = "CANARY-080-000-0123"
 PLENTY = Rate(1e6, 1e6)
@@ -533,7 +533,10 @@ def a_node(home: Path, tokens: Tokens, **settings: Any) -> Any:
 
 def paths(node: Any) -> set[str]:
     listed = lambda: sources.connected(node.home)  # noqa: E731
-    return {cast("Any", route).path for route in asking.routes(node, cast("Any", None), listed, lambda: None)}
+    return {
+        cast("Any", route).path
+        for route in worker_pages.routes(node, cast("Any", None), listed, lambda: None)
+    }
 
 
 def test_there_is_no_form_unless_it_is_asked_for_and_then_its_source_has_no_token(

@@ -486,7 +486,7 @@ _RECORDS = st.dictionaries(
 
 
 @settings(
-    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(_RECORDS | _ANY)
 def test_any_json_is_a_delivery_skipped_or_refused_without_being_repeated(record: Any) -> None:

@@ -25,14 +25,25 @@ def take(
         delivered: what came.
         verification: how it was verified.
     """
-    system = systems().get(source.connector)
     try:
-        records = system.records(delivered) if system else [canonical.load(delivered.body)]
+        for record in _records(source, delivered):
+            yield take_record(source, mapping, record, verification)
     except (Unreadable, canonical.Malformed):
         yield dead(source, mapping, verification, delivered.body, "UNREADABLE")
-        return
-    for record in records:
-        yield take_record(source, mapping, record, verification)
+
+
+def take_unmapped(source: Source, delivered: Delivered, verification: Verification) -> Iterator[Delivery]:
+    """Yield a dead letter for each record of a delivery whose mapping cannot be used: each can be mapped later."""
+    try:
+        for record in _records(source, delivered):
+            yield dead(source, None, verification, canonical_json(record), "UNMAPPABLE")
+    except (Unreadable, canonical.Malformed):
+        yield dead(source, None, verification, delivered.body, "UNREADABLE")
+
+
+def _records(source: Source, delivered: Delivered) -> list[Record]:
+    system = systems().get(source.connector)
+    return system.records(delivered) if system else [canonical.load(delivered.body)]
 
 
 def take_record(source: Source, mapping: Mapped | None, record: Record, verification: Verification) -> Taken:

@@ -155,6 +155,7 @@ class Refusals:
         self._lock = threading.Lock()
         self._waiting: Counter[tuple[str, str]] = Counter()
         self._written: datetime | None = None
+        self._timer: threading.Timer | None = None
 
     def note(self, source: str, outcome: str = "refused") -> None:
         """Count one; ``source`` must be the name of a connected source, or empty where nobody knows."""
@@ -163,10 +164,17 @@ class Refusals:
             now = self._now()
             if self._written is None or now - self._written >= self._every:
                 self._write(now)
+            elif self._timer is None:  # or the last one would wait for the next
+                self._timer = threading.Timer(self._every.total_seconds(), self.flush)
+                self._timer.daemon = True
+                self._timer.start()
 
     def flush(self) -> None:
         """Write what is waiting."""
         with self._lock:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
             self._write(self._now())
 
     def _write(self, now: datetime) -> None:

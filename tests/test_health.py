@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import time
 from bisect import bisect_left
 from dataclasses import replace
 from datetime import timedelta
@@ -93,6 +94,17 @@ def test_who_could_not_be_verified_is_counted_without_a_sync_for_each(at: Operat
     refusals.note("hotline")
     refusals.flush()
     assert healthy(at).week.refused == 1002
+
+
+def test_the_last_one_refused_does_not_wait_for_the_next(at: Operated) -> None:
+    refusals = Refusals(lambda: Tally(at.home / "outbox.db"), now, every=0.3)
+    refusals.note("union")
+    refusals.note("hotline")
+    assert healthy(at).week.refused == 0
+    deadline = time.monotonic() + 10
+    while not healthy(at).week.refused:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_old_counts_are_forgotten(at: Operated) -> None:

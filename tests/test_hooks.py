@@ -19,15 +19,16 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from connectors import sources
-from connectors.intake import Door
+from connectors.intake import Delivery, Door
 from connectors.keystore import KeyStore
-from connectors.mapping import Mapped
+from connectors.mapping import Mapped, load
 from connectors.outbox import Limits, Outbox
 from connectors.seal import unseal
 from connectors.secrets import open_secret, seal_secret
 from connectors.shelf import Shelf
 from connectors.sources import Source, token_digest
 from connectors.sqlite import open_database
+from connectors.taking import take_record
 from connectors.versions import rank
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes, sender_url
@@ -263,6 +264,29 @@ def test_a_mapping_that_is_changed_is_read_again_and_a_broken_one_loses_nothing(
     topics = [row.parcel.marks for row in hooks.outbox.unsent(0, 10)]
     assert topics == ["dead", "count", "dead"]
     assert "cannot be used" in caplog.text and "CANARY" not in caplog.text
+
+
+def test_what_came_while_its_mapping_was_broken_is_kept_record_by_record_and_can_be_mapped_later(
+    hooks: Hooks, codec: Codec, keys: KeyStore
+) -> None:
+    fixtures = Path(__file__).parent / "intake"
+    bodies = {"kobo": "kobo__data_api_page.json", "typeform": "typeform__webhook.json"}
+    mended = {"kobo": load("kobo_grievance"), "typeform": load("typeform_complaint")}
+    hooks.map(f"{CANARY}: [")
+    for connector, name in bodies.items():
+        hooks.connect(connector, mapping="form", connector=connector)
+        assert hooks.post((fixtures / name).read_bytes(), f"{connector}/{SECRET}").status_code == 200
+    found = [codec.decode(DeadLetter, row.parcel.value) for row in hooks.outbox.unsent(0, 10)]
+    assert [(one.source_id, one.reason) for one in found] == [
+        ("kobo", "UNMAPPABLE"),
+        ("kobo", "UNMAPPABLE"),
+        ("typeform", "UNMAPPABLE"),
+    ]
+    for one in found:
+        assert one.key_ref and one.source_id
+        record = json.loads(unseal(one, keys.key(one.key_ref)))
+        taken = take_record(Source("s", connector=one.source_id), mended[one.source_id], record, "UNKNOWN")
+        assert isinstance(taken, Delivery) and taken.body
 
 
 class _Broken:

@@ -22,7 +22,7 @@ from connectors.mapping import BadMapping, Mapped
 from connectors.sources import Source, token_digest
 from connectors.sqlite import NotNow
 from connectors.systems import Answers, Delivered, systems
-from connectors.taking import dead, take
+from connectors.taking import dead, take, take_unmapped
 from connectors.verify import Unauthorised, verify
 from connectors.web.bodies import TooLarge, read_body
 from schemas.codec import Unencodable
@@ -141,13 +141,15 @@ async def _read(
     loop = asyncio.get_running_loop()
 
     def work() -> list[Taken]:
-        return list(take(source, parts.mapping(source), delivered, verification))
+        try:
+            mapping = parts.mapping(source)
+        except BadMapping:
+            _log.error("a mapping cannot be used; what it should read is kept as dead letters")
+            return list(take_unmapped(source, delivered, verification))
+        return list(take(source, mapping, delivered, verification))
 
     try:
         return await asyncio.wait_for(loop.run_in_executor(parts.readers, work), parts.reading_seconds)
-    except BadMapping:
-        _log.error("a mapping cannot be used; what it should read is kept as dead letters")
-        return [dead(source, None, verification, delivered.body, "UNMAPPABLE")]
     except Exception as error:
         _log.error("a delivery could not be read: %s", type(error).__name__)
         return [dead(source, None, verification, delivered.body, "UNREADABLE")]

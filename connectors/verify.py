@@ -135,6 +135,9 @@ _SIGNATURES: dict[str, Callable[[Delivered, str], bool]] = {
     "ushahidi": _ushahidi,
     "typeform": _typeform,
 }
+SIGNED = tuple(_SIGNATURES)
+"""The schemes whose secret signs and is the sender's own; those of the others are made here."""
+
 _SHOWN: dict[str, Callable[[Source, Delivered, str], bytes]] = {
     "bearer": _bearer,
     "basic": _basic,

@@ -18,7 +18,7 @@ from connectors.mapping import BadMapping, Findings, Mapped, load
 from connectors.reading.functions import compiled
 from connectors.sources import Source
 from connectors.systems import Delivered
-from connectors.verify import Unauthorised, verify
+from connectors.verify import SIGNED, Unauthorised, verify
 from schemas.events import RawReportBody, SealedReport
 from schemas.tokens import epoch_of
 from streams.steps.deidentify import Deidentifier, ReadAll, Words, having_read
@@ -253,9 +253,6 @@ def _whole(connector: str) -> Mapped:
     return Mapped("sample", 1, {**nothing, **rest})
 
 
-_SCHEMES = {"twilio": "twilio", "ushahidi": "ushahidi", "typeform": "typeform"}
-
-
 def proof(path: Path, mapping: Mapped | None, manifest: Mapping[str, Any]) -> str | None:
     """Return whether a file's delivery proves who sent it, by the headers, URL and secret that a manifest gives.
 
@@ -266,9 +263,7 @@ def proof(path: Path, mapping: Mapped | None, manifest: Mapping[str, Any]) -> st
         (f for f in manifest.get("fixtures", []) if f.get("file") == path.name), {}
     )
     given = entry.get("verify") or {}
-    scheme = next(
-        (ours for theirs, ours in _SCHEMES.items() if str(given.get("scheme", "")).startswith(theirs)), None
-    )
+    scheme = next((s for s in SIGNED if str(given.get("scheme", "")).startswith(s)), None)
     secret = given.get("secret")
     if not scheme or not secret or mapping is None:
         return None

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 from uuid import UUID
 
 from connectors.sqlite import open_database
 
 What = Literal["show", "open", "replay", "dry run", "discard", "withdraw"]
 Fate = Literal["replayed", "superseded", "discarded", "withdrawn"]
-FATES = get_args(Fate)
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS access (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, who TEXT NOT NULL,

@@ -11,6 +11,7 @@ from connectors.mapping import load
 from connectors.secrets import seal_secret
 from connectors.settings import ConnectorSettings
 from connectors.systems import Scheme, systems
+from connectors.verify import SIGNED
 from streams import console
 from streams.commands.check import check, new, preview
 from streams.commands.run import run
@@ -20,9 +21,6 @@ from streams.console import example
 @click.group()
 def source() -> None:
     """Connect sources and look at them."""
-
-
-_SIGNED = ("twilio", "ushahidi", "typeform")
 
 
 @source.command(name="add", epilog=example("chorus source add hotline"))
@@ -103,7 +101,7 @@ def source_add(
             options["sealed"] = seal_secret(node.tokens, pull_login_file.read().strip())
         found = replace(found, pull=options)
     made = ""
-    if found.scheme in _SIGNED:
+    if found.scheme in SIGNED:
         if secret_file:
             sealed = seal_secret(node.tokens, secret_file.read().strip())
             found = replace(found, signing=(*found.signing[-1:], sealed))

@@ -63,7 +63,8 @@ def source_add(
     What you do not say of a source that is connected stays as it is.
     """
     node = console.node()
-    found = sources.existing(node.home, name) or sources.Source(name)
+    before = sources.existing(node.home, name)
+    found = before or sources.Source(name)
     found = replace(
         found,
         connector=connector or found.connector,
@@ -78,7 +79,8 @@ def source_add(
             f"the systems are http, {', '.join(sorted(systems()))}", param_hint="--connector"
         )
     system = systems().get(found.connector)
-    if system and scheme is None and found.scheme not in system.schemes:
+    other = before is None or before.connector != found.connector
+    if system and scheme is None and (other or found.scheme not in (*system.schemes, "")):
         # One that is only asked needs no secret to call with.
         found = replace(found, scheme="" if pull_url else next(iter(system.schemes), ""))
     allowed = system.schemes if system else ("bearer",)
@@ -107,7 +109,7 @@ def source_add(
             found = replace(found, signing=(*found.signing[-1:], sealed))
         elif not found.signing:
             raise click.BadParameter(f"{found.scheme} signs: give its secret", param_hint="--secret-file")
-    elif found.scheme:
+    elif found.scheme and not (before and (found.pull != before.pull or test is not None)):
         found, made = sources.with_secret(found)
     try:
         sources.write(node.home, found)

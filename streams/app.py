@@ -1,7 +1,8 @@
 """The composition root: puts a node together and runs it. The only place that knows every part.
 
-A node is a *door* (takes in, and shows), a *worker* (the path), or both in one process. Time comes from a
-clock that is given, so that a demonstration can run a season in a minute through the same code.
+A process of a node is a *door* (takes in, and shows), a *worker* (the path), a *watch* (looks at what is released),
+keeps *cases*, or is several of them. Time comes from a clock that is given, so that a demonstration can run a season in
+a minute through the same code.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from random import SystemRandom
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import faust
 import uvicorn
@@ -63,7 +64,10 @@ from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
 from streams import faust_transport, operating, worker_pages
-from streams.agents import Parts, attach
+from streams.agents import Agents, attach, cases
+from streams.agents.cases import CaseParts
+from streams.agents.path import PathParts
+from streams.agents.watch import WatchParts
 from streams.at_source import AtSource
 from streams.expiry import Expiry
 from streams.fresh import Fresh
@@ -90,6 +94,9 @@ from streams.watch import Watcher
 
 _log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
+Part = Literal["door", "worker", "cases", "watch"]
+EVERYTHING: frozenset[Part] = frozenset({"door", "worker", "cases", "watch"})
+_GROUPS: dict[Part, str] = {"worker": "chorus", "cases": "chorus-cases", "watch": "chorus-watch"}
 
 
 def system_clock() -> datetime:
@@ -121,6 +128,7 @@ class Node:
         bootstrap: Kafka bootstrap servers.
         now: the clock.
         broker_forgets: the broker keeps nothing over a restart, so the outbox and the journal must.
+        may_migrate: bring ClickHouse to the newest schema; who only watches has no right to, and needs no key.
         building: held while what reads texts is built.
     """
 
@@ -129,6 +137,7 @@ class Node:
     bootstrap: str
     now: Clock = system_clock
     broker_forgets: bool = False
+    may_migrate: bool = True
     building: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -151,7 +160,8 @@ class Node:
     def db(self) -> ClickHouse:
         """ClickHouse, migrated."""
         db = ClickHouse(self.settings.clickhouse_url, self.home / "chdb")
-        migrate(db)
+        if self.may_migrate:
+            migrate(db)
         return db
 
     @cached_property
@@ -301,12 +311,16 @@ class Node:
             self.now,
         )
 
-    def faust_app(self) -> faust.App:
-        """Return the Faust app with its agents: no web server, no tables, raw bytes."""
+    def faust_app(self, parts: frozenset[Part]) -> faust.App:
+        """Return the Faust app with its agents: no web server, no tables, raw bytes.
+
+        Each kind of process is a consumer group of its own; one that is several kinds is a member of the first's.
+        """
         session = self.stream.session_seconds
+        group = next(name for part, name in _GROUPS.items() if part in parts)
         app = faust.App(
-            "chorus",
-            broker_client_id="chorus",
+            group,
+            broker_client_id=group,
             broker=f"kafka://{self.bootstrap.replace(',', ';kafka://')}",
             datadir=self.home / "faust",
             web_enabled=False,
@@ -325,23 +339,37 @@ class Node:
             stream_wait_empty=False,
         )
         faust_transport.mend(app)
-        parts = Parts(
-            receiver=self.receiver(),
-            store=self.db,
-            watch=Watcher(self.db, self.policy),
-            codec=self.codec,
-            tokens=self.tokens,
-            now=self.now,
-            poison_limit=self.stream.poison_limit,
-            batch=self.stream.batch,
-            linger_seconds=self.stream.linger_seconds,
-            shuffle=SystemRandom().shuffle,
-            tightening=UniquenessMonitor(
-                self.db, self.now, self.stream.max_unique_share, self.stream.coarsened
-            ).steps,
-        )
-        attach(app, parts)
+        attach(app, self.agents(parts))
         return app
+
+    def agents(self, parts: frozenset[Part]) -> Agents:
+        """Put together what the agents of these parts are given."""
+        shared: dict[str, Any] = {
+            "store": self.db,
+            "codec": self.codec,
+            "now": self.now,
+            "batch": self.stream.batch,
+            "linger_seconds": self.stream.linger_seconds,
+        }
+        path = watch = kept = None
+        if "worker" in parts:
+            monitor = UniquenessMonitor(
+                self.db, self.now, self.stream.max_unique_share, self.stream.coarsened
+            )
+            path = PathParts(
+                receiver=self.receiver(),
+                tokens=self.tokens,
+                end_cases=lambda gone, token: cases.end(self.db, gone, self.now(), token),
+                poison_limit=self.stream.poison_limit,
+                shuffle=SystemRandom().shuffle,
+                tightening=monitor.steps,
+                **shared,
+            )
+        if "cases" in parts:
+            kept = CaseParts(tokens=self.tokens, **shared)
+        if "watch" in parts:
+            watch = WatchParts(watch=Watcher(self.db, self.policy), **shared)
+        return Agents(path, kept, watch)
 
 
 @dataclass
@@ -350,15 +378,15 @@ class Running:
 
     Attributes:
         node: the node it runs.
-        worker: the path runs here, or is about to.
+        parts: what runs here, or is about to.
         forwarder: carries the outbox to Kafka; a door has one.
         release_clock: closes windows; a worker has one.
-        stream: the Faust app; a worker has one.
+        stream: the Faust app; all but a mere door have one.
         url: where the web server listens; a door has one.
     """
 
     node: Node
-    worker: bool
+    parts: frozenset[Part]
     forwarder: Forwarder | None = None
     release_clock: ReleaseClock | None = None
     stream: faust.App | None = None
@@ -370,31 +398,33 @@ class Running:
         well = {}
         if self.forwarder:
             well["door"] = self.forwarder.is_alive()
-        if self.worker:
+        if "worker" in self.parts:
             clock = self.release_clock
             well["release"] = clock is not None and clock.is_alive() and not clock.refused
+        if self.parts - {"door"}:
             well["stream"] = self.stream is not None and not (self.stream.crashed or self.stream.should_stop)
         return well
 
 
 @contextlib.asynccontextmanager
-async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Running]:
+async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncIterator[Running]:
     """Run a node's parts for as long as the block lasts; stop them in the order in which nothing is lost."""
-    run = Running(node, worker)
+    run = Running(node, parts)
     make_topics = partial(create_topics, node.bootstrap, topics.ALL)
-    if worker:  # a door alone takes in without Kafka, too
+    if parts - {"door"}:  # a door alone takes in without Kafka, too
         await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
         await asyncio.to_thread(make_topics)
     await asyncio.to_thread(lambda: node.db)
-    # A list that cannot be used stops us before a report is taken in.
-    await asyncio.to_thread(node.deidentifier)
     settler = None
-    await asyncio.to_thread(_remember, node)
-    if node.broker_forgets:
-        settler = Settler(node.outbox, node.db, node.tokens, node.now)
+    if parts & {"door", "worker"}:
+        # A list that cannot be used stops us before a report is taken in.
+        await asyncio.to_thread(node.deidentifier)
+        await asyncio.to_thread(_remember, node)
+        if node.broker_forgets:
+            settler = Settler(node.outbox, node.db, node.tokens, node.now)
     # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
     async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
-        if door:
+        if "door" in parts:
             forwarder = Forwarder(
                 node.outbox,
                 node.bootstrap,
@@ -408,11 +438,12 @@ async def running(node: Node, *, door: bool, worker: bool) -> AsyncIterator[Runn
             _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
-        if worker:
-            app = await asyncio.to_thread(node.faust_app)
+        if parts - {"door"}:
+            app = await asyncio.to_thread(node.faust_app, parts)
             behind.push_async_callback(app.stop)
             await app.start()
             run.stream = app
+        if "worker" in parts:
             run.release_clock = _start(ReleaseClock(node.releaser, node.now), behind)
             _start(Expiry(lambda: operating.dead_letters(node, StoredLetters(node.db))), behind)
         if settler:

@@ -32,7 +32,7 @@ from connectors.settings import ConnectorSettings
 from schemas.settings import BadSetting
 from streams import console, logs
 from streams import demo as demonstration
-from streams.app import Node, running, stop_signal, until_stopped
+from streams.app import EVERYTHING, Node, Part, running, stop_signal, until_stopped
 from streams.commands.audit import audit
 from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter
@@ -97,18 +97,18 @@ def _broker(settings: ConnectorSettings) -> Iterator[tuple[str, bool]]:
         yield broker.bootstrap, True
 
 
-def _serve(*, door: bool, worker: bool) -> None:
+def _serve(parts: frozenset[Part], *, may_migrate: bool = True) -> None:
     settings, stream = console.settings()
-    if not settings.kafka and not (door and worker):
+    if not settings.kafka and parts != EVERYTHING:
         raise click.ClickException("set CHORUS_KAFKA: only `chorus up` brings its own broker")
     with _broker(settings) as (bootstrap, forgets):
-        node = Node(settings, stream, bootstrap, broker_forgets=forgets)
+        node = Node(settings, stream, bootstrap, broker_forgets=forgets, may_migrate=may_migrate)
 
         async def serve() -> int:
             stop = stop_signal()
-            async with running(node, door=door, worker=worker) as run:
+            async with running(node, parts) as run:
                 _log.info("ready%s", f": {run.url}" if run.url else "")
-                return await until_stopped(run, stop, keep_door=door)
+                return await until_stopped(run, stop, keep_door="door" in parts)
 
         sys.exit(asyncio.run(serve()))
 
@@ -116,19 +116,29 @@ def _serve(*, door: bool, worker: bool) -> None:
 @main.command(epilog=example("chorus up"))
 def up() -> None:
     """Run everything on one machine: broker, door, stream, release, page."""
-    _serve(door=True, worker=True)
+    _serve(EVERYTHING)
 
 
-@main.command(epilog=example("CHORUS_KAFKA=kafka:9092 chorus worker"))
-def worker() -> None:
-    """Run the path: de-identify, count, release, watch. Several may run."""
-    _serve(door=False, worker=True)
+@main.command(epilog=example("CHORUS_KAFKA=kafka:9092 chorus worker --path-only"))
+@click.option("--path-only", is_flag=True, help="`chorus watch` and `chorus cases run` run somewhere else.")
+def worker(path_only: bool) -> None:
+    """Run the path: de-identify, count, release; and keep cases, and watch. Several may run."""
+    _serve(frozenset({"worker"}) if path_only else EVERYTHING - {"door"})
+
+
+@main.command(epilog=example("CHORUS_KAFKA=kafka:9092 CLICKHOUSE_URL=clickhouse://... chorus watch"))
+def watch() -> None:
+    """Look at what is released, and raise alerts.
+
+    Needs no key, and no right in ClickHouse but those of the role chorus_watch: it can read nothing but releases.
+    """
+    _serve(frozenset({"watch"}), may_migrate=False)
 
 
 @main.command(epilog=example("CHORUS_KAFKA=kafka:9092 chorus web"))
 def web() -> None:
     """Run the door and the page."""
-    _serve(door=True, worker=False)
+    _serve(frozenset({"door"}))
 
 
 @main.command(epilog=example("chorus demo --days 30 --exit"))
@@ -162,7 +172,7 @@ def demo(days: int, reports: int, seed: int, home: Path | None, leave: bool, as_
             node = Node(settings, stream, bootstrap, now=clock, broker_forgets=forgets)
 
             async def show() -> bool:
-                async with running(node, door=True, worker=True) as run:
+                async with running(node) as run:
                     summary = await demonstration.play(run, clock, played, tokens, quiet=as_json)
                     say = demonstration.as_json if as_json else demonstration.in_words
                     click.echo(say(summary))

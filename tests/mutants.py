@@ -416,8 +416,8 @@ MUTANTS = (
     Mutant(
         "R14",
         "a withdrawal empties the sealed zone and the case path",
-        "streams/agents.py",
-        "    _narrow(parts, rows)\n",
+        "streams/agents/cases.py",
+        "    _narrow(parts.store, rows)\n",
         "",
         (
             "tests/test_agents.py::test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_epoch",
@@ -427,17 +427,17 @@ MUTANTS = (
     Mutant(
         "R14",
         "what lands after it was taken back goes as well",
-        "streams/agents.py",
-        "            await _persist(honour, parts, rows)\n",
+        "streams/agents/common.py",
+        "            await persist(then, found, rows)\n",
         "",
         ("tests/test_agents.py::test_what_lands_after_it_was_taken_back_goes_as_well",),
     ),
     Mutant(
         "R14",
         "a revision that its source sends without a case takes the earlier case away",
-        "streams/agents.py",
-        '    if rows:\n        parts.store.insert("cases.superseded", rows, token)\n        _outdate(parts, rows)\n',
-        '    if rows:\n        parts.store.insert("cases.superseded", rows, token)\n',
+        "streams/agents/cases.py",
+        '    if rows:\n        store.insert("cases.superseded", rows, token)\n        _outdate(store, rows)\n',
+        '    if rows:\n        store.insert("cases.superseded", rows, token)\n',
         (
             "tests/test_agents.py::test_a_revision_without_a_case_takes_the_earlier_cases_away_and_only_of_that_report",
         ),
@@ -445,7 +445,7 @@ MUTANTS = (
     Mutant(
         "R14",
         "a case that lands after its source ended it goes as well",
-        "streams/agents.py",
+        "streams/agents/cases.py",
         "    for act in (_narrow, _outdate):\n",
         "    for act in (_narrow,):\n",
         ("tests/test_agents.py::test_a_case_that_lands_after_the_revision_that_ended_it_goes_as_well",),
@@ -453,17 +453,17 @@ MUTANTS = (
     Mutant(
         "R14",
         "statistics taken back empty the sealed zone",
-        "streams/agents.py",
-        "    _uncount(parts, rows)\n",
+        "streams/agents/path.py",
+        "    _uncount(parts.store, rows)\n",
         "",
         ("tests/test_agents.py::test_what_a_worker_takes_back_goes_from_its_path_and_only_of_that_report",),
     ),
     Mutant(
         "R15",
         "what was taken back is written down under tokens of each path",
-        "streams/agents.py",
-        'parts.tokens.uuid(f"{path}-change", ',
-        'parts.tokens.uuid("change", ',
+        "streams/agents/cases.py",
+        'parts.tokens.uuid("case-change", ',
+        'parts.tokens.uuid("contribution-change", ',
         ("tests/test_agents.py::test_what_was_taken_back_cannot_be_joined_across_the_paths",),
     ),
     Mutant(

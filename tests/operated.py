@@ -25,7 +25,7 @@ from connectors.taking import dead, take, take_record
 from schemas import topics
 from schemas.events import DeadLetter, SealedReport
 from streams import operating
-from streams.agents import _dead_letter_row
+from streams.agents.path import dead_letter_row
 from streams.app import Node
 from streams.settings import StreamSettings
 from streams.steps.refuse import Coordinates
@@ -118,7 +118,7 @@ class Operated:
         return landed
 
     def bury(self, letter: DeadLetter) -> None:
-        self.db.insert("sealed.dead_letters", [_dead_letter_row(letter, now())], uuid4().hex)
+        self.db.insert("sealed.dead_letters", [dead_letter_row(letter, now())], uuid4().hex)
 
     def died(self, *rows: Any, source: str = "hotline") -> list[UUID]:
         """Take rows in that do not fit; returns the dead letters' ids."""

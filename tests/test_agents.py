@@ -1,6 +1,7 @@
 """The agents, fed by hand: real steps, real Faust agents in Faust's own test facility, no broker."""
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 
 import faust
 import pytest
+from agents_of import all_agents, take_back
 
 from schemas import topics
 from schemas.events import (
@@ -21,8 +23,10 @@ from schemas.events import (
     SealedReport,
 )
 from schemas.tokens import epoch_of
-from streams import agents
-from streams.agents import Parts, TooManyDeadLetters, attach
+from streams.agents import attach, path
+from streams.agents.cases import case_row
+from streams.agents.common import decoded, persist, token
+from streams.agents.path import TooManyDeadLetters, contribution_row, dead_letter_row
 from streams.steps.deidentify import Deidentifier, Words
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Refused
@@ -85,13 +89,13 @@ def parts(db, tokens, codec, steps):
         lambda report: b"",
         lambda letter, data: letter,
     )
-    return Parts(
-        receiver,
+    return all_agents(
         db,
-        SimpleNamespace(look=lambda releases: []),
-        codec,
         tokens,
+        codec,
         lambda: NOW,
+        receiver,
+        watch=SimpleNamespace(look=lambda releases: []),
         poison_limit=3,
         batch=10,
         linger_seconds=0.05,
@@ -105,7 +109,7 @@ def a_sealed_report(parts, codec):
     """Return a function that encodes a report; the receiver of these tests opens it to the same body."""
     body = RawReportBody(country="TH", admin1="TH-10", indicators=("RID",), severity="HIGH")
     schema, opened = codec.encode_body(body)
-    object.__setattr__(parts.receiver, "unseal", lambda report: opened)
+    object.__setattr__(parts.path.receiver, "unseal", lambda report: opened)
 
     def make(report=0, revision=0, **changes):
         return codec.encode(
@@ -138,19 +142,19 @@ def a_sealed_report(parts, codec):
 
 def test_a_batch_is_named_by_its_places_and_a_digest_of_what_it_holds():
     events = [an_event(bytes([n]), partition=p, offset=n) for p, n in ((1, 5), (0, 7), (1, 6), (0, 8))]
-    name, digest = agents._token(events).split("#")
+    name, digest = token(events).split("#")
     assert name == "t:0:7-8,t:1:5-6" and len(digest) == 32
 
 
 def test_the_order_in_which_partitions_arrive_does_not_change_the_name_of_a_batch():
     events = [an_event(bytes([n]), partition=n % 3, offset=n) for n in range(9)]
-    assert agents._token(events) == agents._token(events[::-1])
+    assert token(events) == token(events[::-1])
 
 
 def test_a_batch_delivered_again_is_dropped_by_clickhouse(db):
-    rows = [agents._contribution_row(a_contribution(), NOW)]
+    rows = [contribution_row(a_contribution(), NOW)]
     for _ in range(2):
-        db.insert("sealed.contributions", rows, agents._token([an_event()]))
+        db.insert("sealed.contributions", rows, token([an_event()]))
     assert db.query("SELECT count() FROM sealed.contributions") == [(1,)]
 
 
@@ -158,8 +162,8 @@ def test_another_message_at_the_same_place_is_not_dropped(db):
     # A broker that forgets begins again at offset 0, while ClickHouse remembers the batches it has seen.
     for number in (1, 2):
         event = an_event(bytes([number]))
-        rows = [agents._contribution_row(a_contribution(number), NOW)]
-        db.insert("sealed.contributions", rows, agents._token([event]))
+        rows = [contribution_row(a_contribution(number), NOW)]
+        db.insert("sealed.contributions", rows, token([event]))
     assert db.query("SELECT count() FROM sealed.contributions") == [(2,)]
 
 
@@ -180,9 +184,9 @@ def test_every_kind_of_row_fits_its_table(db):
         received_hour=LANDED,
         narratives=(CaseNarrative(key="1", text="<TEXT>"),),
     )
-    db.insert("sealed.contributions", [agents._contribution_row(a_contribution(), NOW)], "1")
-    db.insert("sealed.dead_letters", [agents._dead_letter_row(letter, NOW)], "2")
-    db.insert("cases.reports", [agents._case_row(case, NOW)], "3")
+    db.insert("sealed.contributions", [contribution_row(a_contribution(), NOW)], "1")
+    db.insert("sealed.dead_letters", [dead_letter_row(letter, NOW)], "2")
+    db.insert("cases.reports", [case_row(case, NOW)], "3")
     assert db.query("SELECT landed_hour FROM sealed.contributions")[0][0] == LANDED
     assert db.query("SELECT partition, offset, source_id FROM sealed.dead_letters") == [(-1, -1, "")]
     ((narratives,),) = db.query("SELECT narratives FROM cases.reports")
@@ -194,7 +198,7 @@ def test_every_kind_of_row_fits_its_table(db):
 def test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_epoch(db, parts, tokens, epoch):
     gone, stays = uuid4(), uuid4()
     for number, uid in enumerate((gone, stays)):
-        row = agents._contribution_row(a_contribution(number), NOW)
+        row = contribution_row(a_contribution(number), NOW)
         row |= {"report_token": tokens.report("contribution", uid, epoch)}
         db.insert("sealed.contributions", [row], str(number))
         case = {
@@ -203,14 +207,16 @@ def test_a_withdrawal_empties_both_paths_and_only_of_that_report_whatever_its_ep
             "received_hour": LANDED,
         }
         db.insert("cases.reports", [case], str(number))
-    agents._remove(
-        parts, ConsentChange(change_id=uuid4(), report_uid=gone, kind="WITHDRAW", requested_at=NOW)
-    )
+    withdraw(parts, ConsentChange(change_id=uuid4(), report_uid=gone, kind="WITHDRAW", requested_at=NOW))
     assert db.query("SELECT contribution_id FROM sealed.contributions") == [(UUID(int=1),)]
     assert db.query("SELECT case_token FROM cases.reports") == [(tokens.report("case", stays, epoch),)]
 
 
 ALL_SCOPES = ("AGGREGATE_STATISTICS", "CASE_HANDLING", "CONTACT_BACK")
+
+
+def withdraw(parts, change):
+    take_back(parts.path.store, parts.path.tokens, parts.path.now, change)
 
 
 def of_report(tokens, uid, number=0):
@@ -232,8 +238,8 @@ def of_report(tokens, uid, number=0):
 
 def land(db, *pairs):
     for contribution, case in pairs:
-        db.insert("sealed.contributions", [agents._contribution_row(contribution, NOW)], str(uuid4()))
-        db.insert("cases.reports", [agents._case_row(case, NOW)], str(uuid4()))
+        db.insert("sealed.contributions", [contribution_row(contribution, NOW)], str(uuid4()))
+        db.insert("cases.reports", [case_row(case, NOW)], str(uuid4()))
 
 
 def there(db):
@@ -267,17 +273,17 @@ def test_what_a_worker_takes_back_goes_from_its_path_and_only_of_that_report(db,
     scopes, counted, cases = CHANGES[name]
     uid = uuid4()
     land(db, of_report(tokens, uid, 1), of_report(tokens, uuid4(), 2))
-    agents._remove(parts, a_change(uid, *scopes))
+    withdraw(parts, a_change(uid, *scopes))
     assert there(db) == ([*counted, 2], [*cases, (2, ALL_SCOPES)])
 
 
 def test_later_changes_of_scopes_only_take_more(db, parts, tokens):
     uid = uuid4()
     land(db, of_report(tokens, uid, 1))
-    agents._remove(parts, a_change(uid, "CASE_HANDLING"))
-    agents._remove(parts, a_change(uid, *ALL_SCOPES))
+    withdraw(parts, a_change(uid, "CASE_HANDLING"))
+    withdraw(parts, a_change(uid, *ALL_SCOPES))
     land(db, of_report(tokens, uid, 2))
-    agents._remove(parts, a_change(uid, *ALL_SCOPES))
+    withdraw(parts, a_change(uid, *ALL_SCOPES))
     assert there(db) == ([], [(1, ("CASE_HANDLING",)), (2, ("CASE_HANDLING",))])
 
 
@@ -293,7 +299,8 @@ def test_a_change_of_a_kind_nobody_knows_does_nothing(parts, codec, db, tokens):
 def test_what_lands_after_it_was_taken_back_goes_as_well(db, parts, codec, tokens, name):
     scopes, counted, cases = CHANGES[name]
     uid, other = uuid4(), uuid4()
-    changed = lambda: db.query("SELECT count() FROM cases.taken_back") != [(0,)]  # noqa: E731
+    tables = ["cases.taken_back"] + ["sealed.taken_back"] * ("AGGREGATE_STATISTICS" not in scopes)
+    changed = lambda: all(db.query(f"SELECT count() FROM {table}") != [(0,)] for table in tables)  # noqa: E731
     fed(parts, topics.CONSENT, [codec.encode(a_change(uid, *scopes))], changed)
     late = [of_report(tokens, uid, 1), of_report(tokens, other, 2)]
     wanted = ([*counted, 2], [*cases, (2, ALL_SCOPES)])
@@ -304,7 +311,7 @@ def test_what_lands_after_it_was_taken_back_goes_as_well(db, parts, codec, token
 
 @pytest.mark.guards("R15")
 def test_what_was_taken_back_cannot_be_joined_across_the_paths(db, parts, tokens):
-    agents._remove(parts, a_change(uuid4()))
+    withdraw(parts, a_change(uuid4()))
     counts = db.query("SELECT report_token, change_token FROM sealed.taken_back")
     cases = db.query("SELECT case_token, change_token FROM cases.taken_back")
     assert len(counts) == len(cases) > 2
@@ -421,7 +428,7 @@ def test_of_a_withdrawn_case_its_holder_keeps_the_news_and_no_word(db, parts, co
 def test_what_a_worker_took_back_stays_so_when_the_source_agrees_again(db, parts, codec, told, named):
     (case,) = told((0, 0, HANDLED))
     kept(parts, codec, db, [case], [(named(0), 0)])
-    agents._remove(parts, a_change(UUID(int=0), *ALL_SCOPES[:1]))
+    withdraw(parts, a_change(UUID(int=0), *ALL_SCOPES[:1]))
     told((0, 1, COUNTED))
     again = told((0, 2, HANDLED), (1, 0, HANDLED))
     assert len(again) == 2
@@ -454,7 +461,7 @@ def test_a_dead_letter_ends_no_case(db, parts, codec, told, named, a_sealed_repo
         raise Refused("UNSEALABLE", "open")
 
     kept(parts, codec, db, told((0, 0, HANDLED)), [(named(0), 0)])
-    object.__setattr__(parts.receiver, "unseal", shut)
+    object.__setattr__(parts.path.receiver, "unseal", shut)
     sent, _ = fed(parts, topics.SEALED, [a_sealed_report(0, 1, **GONE)])
     assert [topic for topic, *_ in sent] == [topics.DEADLETTERS]
     assert in_cases(db) == [(named(0), 0)]
@@ -464,7 +471,7 @@ def test_what_is_not_ours_on_our_topics_is_named_by_its_place_and_left_out(codec
     good = codec.encode(a_contribution())
     said = b"my name is Somchai"
     events = [an_event(said, offset=41), an_event(good, offset=42)]
-    assert list(agents._decoded(codec, DeidentifiedReport, events)) == [a_contribution()]
+    assert list(decoded(codec, DeidentifiedReport, events)) == [a_contribution()]
     assert "t:0:41" in caplog.text and "Somchai" not in caplog.text
 
 
@@ -478,7 +485,7 @@ def test_an_error_of_the_machinery_is_waited_out_without_its_message(caplog):
         return value
 
     with caplog.at_level(logging.WARNING):
-        assert asyncio.run(agents._persist(fail_twice, 7)) == 7
+        assert asyncio.run(persist(fail_twice, 7)) == 7
     assert len(tries) == 3 and "ConnectionError" in caplog.text and "secret" not in caplog.text
 
 
@@ -504,10 +511,11 @@ def fed(parts, topic, values, until=lambda: False):
         attach(app, parts)
         app.finalize()
         app.flow_control.resume()
-        agent = next(a for a in app.agents.values() if topic.name in a.channel.topics)
-        async with agent.test_context() as test:
-            for value in values:
-                await test.put(value)
+        async with contextlib.AsyncExitStack() as stack:
+            for agent in [a for a in app.agents.values() if topic.name in a.channel.topics]:
+                test = await stack.enter_async_context(agent.test_context())
+                for value in values:
+                    await test.put(value)
             for _ in range(100):
                 await asyncio.sleep(0.02)
                 # Each message comes to one of these two, whatever else comes of it.
@@ -516,7 +524,7 @@ def fed(parts, topic, values, until=lambda: False):
                     break
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agents, "_deliver", deliver)
+        patch.setattr(path, "deliver", deliver)
         asyncio.run(play())
     return sent, crashes
 
@@ -562,7 +570,7 @@ def test_messages_leave_shuffled_but_those_of_one_report_in_their_order(parts, c
         by_report.setdefault(contribution.report_token, []).append(contribution.revision)
     assert list(by_report.values()) == [[0, 1, 2]] * 2
     # The order was turned round: the second report's lane, which came in second, goes out first.
-    assert told[0].report_token == parts.tokens.report("contribution", UUID(int=1), "")
+    assert told[0].report_token == parts.path.tokens.report("contribution", UUID(int=1), "")
 
 
 def test_a_contribution_is_coarsened_on_its_way_out(parts, codec, a_sealed_report, steps):

@@ -15,7 +15,9 @@ from connectors import clickhouse as module
 from connectors.clickhouse import CODEBOOK, ClickHouse, migrate, migrations
 from schemas.codelists import codes
 from schemas.events import Alert, CaseReport, DeadLetter, DeidentifiedReport, Release
-from streams.agents import _case_row, _contribution_row, _dead_letter_row, _plain_row
+from streams.agents.cases import case_row
+from streams.agents.common import plain_row
+from streams.agents.path import contribution_row, dead_letter_row
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # rows have a time to live
 SERIES = {
@@ -111,10 +113,10 @@ def test_an_analysts_database_holds_no_column_of_a_single_report(clickhouse: Cli
 @pytest.mark.parametrize(
     ("table", "kind", "row"),
     [
-        ("sealed.contributions", DeidentifiedReport, _contribution_row),
-        ("sealed.dead_letters", DeadLetter, _dead_letter_row),
-        ("cases.reports", CaseReport, _case_row),
-        ("released.alerts", Alert, _plain_row),
+        ("sealed.contributions", DeidentifiedReport, contribution_row),
+        ("sealed.dead_letters", DeadLetter, dead_letter_row),
+        ("cases.reports", CaseReport, case_row),
+        ("released.alerts", Alert, plain_row),
     ],
     ids=["contribution", "dead letter", "case", "alert"],
 )

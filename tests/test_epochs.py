@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from agents_of import take_back
 
 from connectors.intake import Door
 from connectors.seal import unseal
@@ -11,7 +12,8 @@ from connectors.sources import canonical
 from schemas.codec import Codec
 from schemas.events import ConsentChange, SealedReport
 from schemas.tokens import Tokens, epoch_of
-from streams.agents import Parts, _case_row, _contribution_row, _remove
+from streams.agents.cases import case_row
+from streams.agents.path import contribution_row
 from streams.steps.deidentify import Deidentifier, Words
 from streams.steps.receive import Receiver
 from streams.steps.refuse import Coordinates
@@ -59,8 +61,8 @@ class Hotline:
         envelope = self.codec.decode(SealedReport, row.parcel.value)
         (outcome,) = self.receiver.receive([(row.parcel.value, Coordinates("t", 0, row.seq, at))])
         for table, made in (
-            ("sealed.contributions", _contribution_row(outcome.contribution, NOW)),
-            ("cases.reports", outcome.case and _case_row(outcome.case, NOW) | {"received_hour": NOW}),
+            ("sealed.contributions", contribution_row(outcome.contribution, NOW)),
+            ("cases.reports", outcome.case and case_row(outcome.case, NOW) | {"received_hour": NOW}),
         ):
             self.db.insert(table, [made] if made else [], uuid4().hex)
         return envelope, outcome.contribution, outcome.case
@@ -109,8 +111,7 @@ def test_a_withdrawal_finds_every_row_of_a_report_two_quarters_later(hotline):
     change = ConsentChange(
         change_id=uuid4(), report_uid=envelope.report_uid, kind="WITHDRAW", requested_at=QUARTERS[2]
     )
-    parts = Parts(None, hotline.db, None, None, hotline.tokens, lambda: QUARTERS[2], 1, 1, 1, None, frozenset)
-    _remove(parts, change)
+    take_back(hotline.db, hotline.tokens, lambda: QUARTERS[2], change)
     assert hotline.left() == (1, 1)
 
 

@@ -15,7 +15,8 @@ from connectors.sources import Source
 from connectors.taking import take_record
 from schemas.events import SealedReport
 from schemas.sizes import size_class
-from streams.agents import _case_row, _contribution_row, _messages
+from streams.agents.cases import case_row
+from streams.agents.path import _messages, contribution_row
 from streams.pool import in_process
 from streams.reading import reader
 from streams.recognizers import build_redactor
@@ -87,8 +88,8 @@ def carry(door, outbox, keys, tokens, codec, redactor):
         if sent.parcel.marks != "dead":
             (outcome,) = receiver.receive([(sent.parcel.value, AT)])
             messages += [(key, value) for _, key, value in _messages(codec, outcome)]
-            rows.append(_contribution_row(outcome.contribution, AT.at))
-            rows += [_case_row(outcome.case, AT.at)] if outcome.case else []
+            rows.append(contribution_row(outcome.contribution, AT.at))
+            rows += [case_row(outcome.case, AT.at)] if outcome.case else []
         return messages, rows
 
     return through

@@ -19,10 +19,16 @@ SERVER = "CHORUS_TEST_CLICKHOUSE_URL"
 URL = os.environ.get(SERVER)  # read before the environment is cleaned
 MAY_READ = {
     "chorus_release": {"sealed", "released"},
+    "chorus_watch": {"released"},
     "chorus_cases": {"cases"},
     "chorus_analyst": {"released", "context"},
 }
-MAY_CHANGE = {"chorus_release": {"sealed", "released"}, "chorus_cases": set(), "chorus_analyst": set()}
+MAY_CHANGE = {
+    "chorus_release": {"sealed", "released"},
+    "chorus_watch": {"released"},
+    "chorus_cases": set(),
+    "chorus_analyst": set(),
+}
 
 
 def made_by_migrations():
@@ -86,7 +92,7 @@ def test_every_table_and_view_of_the_migrations_is_for_the_roles_it_is_meant_for
             == {
                 "sealed": {"chorus_release"},
                 "cases": {"chorus_cases"},
-                "released": {"chorus_release", "chorus_analyst"},
+                "released": {"chorus_release", "chorus_watch", "chorus_analyst"},
                 "context": {"chorus_analyst"},
             }[name.split(".")[0]]
         )

@@ -55,7 +55,7 @@ def outside(names: set[str], *allowed: str) -> set[str]:
         ("connectors/", ["schemas", "connectors"]),
         ("streams/steps/", ["schemas", "streams.steps"]),
         ("streams/recognizers/", ["schemas", "streams.steps", "streams.recognizers"]),
-        ("streams/agents.py", ["schemas", "streams.steps"]),
+        ("streams/agents/", ["schemas", "streams.steps", "streams.agents"]),
         # What a source de-identifies with knows the door and the steps, and nothing of Kafka or ClickHouse.
         ("streams/at_source.py", ["schemas", "connectors.intake", "streams.steps"]),
         ("streams/pool.py", ["streams.logs", "streams.steps"]),
@@ -64,6 +64,19 @@ def outside(names: set[str], *allowed: str) -> set[str]:
 )
 def test_imports_point_one_way(folder, allowed):
     assert not outside(imports_under(folder), *allowed)
+
+
+@pytest.mark.guards("R11", "R15")
+@pytest.mark.parametrize(
+    ("file", "allowed"),
+    [
+        ("path", ["schemas", "streams.agents.common", "streams.steps"]),
+        ("cases", ["schemas", "streams.agents.common", "streams.steps.receive"]),
+        ("watch", ["schemas.topics", "schemas.events", "streams.agents.common"]),
+    ],
+)
+def test_the_three_kinds_of_agents_know_nothing_of_each_other(file, allowed):
+    assert not outside(imports_under(f"streams/agents/{file}.py"), *allowed)
 
 
 FORBIDDEN_IN_STEPS = {
@@ -143,7 +156,9 @@ def test_nothing_prints():
 
 @pytest.mark.guards("R18")
 def test_agents_hold_no_table():
-    assert not {a for a in attributes(TREES["streams/agents.py"]) if a.endswith((".Table", ".GlobalTable"))}
+    agents = [tree for name, tree in TREES.items() if name.startswith("streams/agents/")]
+    assert len(agents) > 3
+    assert not {a for tree in agents for a in attributes(tree) if a.endswith((".Table", ".GlobalTable"))}
 
 
 def test_nothing_personal_is_a_field_of_a_contribution():

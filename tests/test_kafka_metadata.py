@@ -18,7 +18,7 @@ from connectors.settings import ConnectorSettings
 from schemas import topics
 from schemas.events import ConsentChange, Release
 from schemas.sizes import size_class
-from streams.app import Node, running
+from streams.app import EVERYTHING, Node, running
 from streams.settings import StreamSettings
 
 CANARY = "Kanarienvogel"
@@ -59,7 +59,7 @@ def messages(node):
     token = sources.add(node.home, "hotline", "canonical")
 
     async def play():
-        async with running(node, door=True, worker=True) as run:
+        async with running(node) as run:
             async with httpx.AsyncClient(
                 base_url=run.url, headers={"Authorization": f"Bearer {token}"}
             ) as door:
@@ -156,7 +156,7 @@ def test_no_canary_is_in_what_a_broker_sees(messages):
 
 
 def test_the_client_names_itself_after_the_program_and_does_not_compress(node):
-    conf = node.faust_app().conf
+    conf = node.faust_app(EVERYTHING).conf
     assert (conf.broker_client_id, conf.producer_compression_type) == ("chorus", None)
 
 

@@ -24,6 +24,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from agents_of import all_agents, take_back
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
@@ -45,8 +46,12 @@ from schemas.events import (
 )
 from schemas.registry import FolderRegistry
 from schemas.tokens import Tokens
-from streams import agents, cli, console
-from streams.agents import Parts
+from streams import cli, console
+from streams.agents import attach
+from streams.agents.cases import case_row
+from streams.agents.common import plain_row
+from streams.agents.path import _messages, _receive_all, contribution_row, dead_letter_row
+from streams.agents.watch import cell_rows, manifest_row
 from streams.app import Node
 from streams.journal import Journal
 from streams.landed import landed
@@ -248,9 +253,10 @@ class World:
         self.other = sources.add(home, "union", "canonical")
         self.journal, self.door, self.outbox = node.journal(), node.door(), node.outbox()
         self.releaser = self.a_releaser()
-        self.parts = Parts(
-            node.receiver(), db, Watcher(db, node.policy), node.codec, TOKENS, lambda: self.now, 100, 200, 0.1,
-            lambda items: None, UniquenessMonitor(db, lambda: self.now, 20, ()).steps,
+        self.agents = all_agents(
+            db, TOKENS, node.codec, lambda: self.now, node.receiver(), watch=Watcher(db, node.policy),
+            poison_limit=100, batch=200, linger_seconds=0.1, shuffle=lambda items: None,
+            tightening=UniquenessMonitor(db, lambda: self.now, 20, ()).steps,
         )  # fmt: skip
         web = WebParts(
             accept=GroupCommit(self.door.accept).accept,
@@ -290,16 +296,16 @@ class World:
         ]
         for row in waiting:
             if row.parcel.topic == topics.CONSENT.name:
-                agents._remove(self.parts, CODEC.decode(ConsentChange, row.parcel.value))
+                take_back(self.db, TOKENS, lambda: self.now, CODEC.decode(ConsentChange, row.parcel.value))
         self.outbox.acknowledge([row.seq for row in waiting], hold=False)
         keep = {
-            topics.DEIDENTIFIED: (DeidentifiedReport, "sealed.contributions", agents._contribution_row),
-            topics.CASES: (CaseReport, "cases.reports", agents._case_row),
-            topics.DEADLETTERS: (DeadLetter, "sealed.dead_letters", agents._dead_letter_row),
+            topics.DEIDENTIFIED: (DeidentifiedReport, "sealed.contributions", contribution_row),
+            topics.CASES: (CaseReport, "cases.reports", case_row),
+            topics.DEADLETTERS: (DeadLetter, "sealed.dead_letters", dead_letter_row),
         }
         kept = {}
-        for outcome in agents._receive_all(self.parts, events):
-            for topic, _, value in agents._messages(CODEC, outcome):
+        for outcome in _receive_all(self.agents.path, events):
+            for topic, _, value in _messages(CODEC, outcome):
                 kind, table, row = keep[topic]
                 kept.setdefault(table, []).append(row(CODEC.decode(kind, value), self.now))
         for table, found in kept.items():
@@ -323,13 +329,13 @@ class World:
         if not told:
             return
         for table, found in (
-            ("released.cells", [row for r in told for row in agents._cell_rows(r)]),
-            ("released.releases", [agents._manifest_row(r) for r in told]),
+            ("released.cells", [row for r in told for row in cell_rows(r)]),
+            ("released.releases", [manifest_row(r) for r in told]),
         ):
             self.db.insert(table, found, uuid4().hex)
-        alerts = self.parts.watch.look(told)
+        alerts = self.agents.watch.watch.look(told)
         self.alerts += [(a.alert_id.encode(), CODEC.encode(a)) for a in alerts]
-        found = [agents._plain_row(a, self.now) for a in alerts]
+        found = [plain_row(a, self.now) for a in alerts]
         self.db.insert("released.alerts", found, uuid4().hex)
 
     def pages(self):
@@ -483,7 +489,7 @@ def test_a_withdrawal_and_an_erasure_empty_the_raw_zone_and_change_no_byte_of_wh
         change = ConsentChange(
             change_id=uuid4(), report_uid=uid, kind=kind, consent_scopes=scopes, requested_at=world.now
         )
-        agents._remove(world.parts, change)
+        take_back(world.db, TOKENS, lambda: world.now, change)
     world.carry()
     assert clickhouse.query("SELECT count() FROM sealed.contributions") == [(2,)]
     assert clickhouse.query("SELECT count() FROM cases.reports") == [(3 if how == "scopes" else 2,)]
@@ -697,9 +703,19 @@ def test_a_worker_keeps_no_windows_and_no_changelog(clickhouse, tmp_path):
 
     world = World(tmp_path / "node", clickhouse)
     app = faust.App("test", broker="kafka://127.0.0.1:1", web_enabled=False, topic_allow_declare=False)
-    agents.attach(app, world.parts)
+    attach(app, world.agents)
     assert not app.tables and app.conf.topic_disable_leader is False
-    for name in ("agents", "app", "faust_transport", "releaser", "settler", "watch"):
+    for name in (
+        "agents/path",
+        "agents/cases",
+        "agents/watch",
+        "agents/common",
+        "app",
+        "faust_transport",
+        "releaser",
+        "settler",
+        "watch",
+    ):
         text = (ROOT / f"streams/{name}.py").read_text(encoding="utf-8")
         assert not re.search(r"\.(Table|GlobalTable|SetTable|tumbling|hopping|on_window_close)\b", text), name
 
@@ -836,7 +852,7 @@ def test_a_query_asked_a_hundred_times_has_one_answer(clickhouse, tmp_path, monk
 @pytest.mark.guards("R18")
 def test_a_window_whose_reports_came_by_several_partitions_counts_all_of_them(clickhouse, tmp_path, exact):
     world = World(tmp_path / "node", clickhouse)
-    batches = [[agents._contribution_row(_landed(f"{p}/{n}"), world.now) for n in range(3)] for p in range(4)]
+    batches = [[contribution_row(_landed(f"{p}/{n}"), world.now) for n in range(3)] for p in range(4)]
     for batch in batches:
         clickhouse.insert("sealed.contributions", batch, uuid4().hex)
     world.turn(world.begun + DAY)
@@ -860,7 +876,7 @@ def test_a_window_that_was_open_when_the_worker_stopped_is_closed_by_the_next_on
     clickhouse, tmp_path, exact
 ):
     world = World(tmp_path / "node", clickhouse)
-    row = agents._contribution_row(_landed("w"), world.now)
+    row = contribution_row(_landed("w"), world.now)
     clickhouse.insert("sealed.contributions", [row], uuid4().hex)
     world.turn(world.begun + 5 * HOUR)
     # Another worker, whose memory is empty, and after a day and a half.
@@ -884,7 +900,7 @@ def test_what_is_older_than_the_newest_closed_window_is_not_lost_but_counts_in_t
     world = World(tmp_path / "node", clickhouse, days=4)
     world.turn(world.begun + 3 * DAY)
     history = list(world.wire.sent)
-    row = agents._contribution_row(_landed("w"), world.begun + HOUR)  # three windows ago, inserted only now
+    row = contribution_row(_landed("w"), world.begun + HOUR)  # three windows ago, inserted only now
     clickhouse.insert("sealed.contributions", [row], uuid4().hex)
     world.turn(world.begun + 4 * DAY)
     assert world.wire.sent[: len(history)] == history
@@ -963,7 +979,8 @@ from schemas.codec import Codec
 from schemas.events import DeidentifiedReport, Release
 from schemas.registry import FolderRegistry
 from schemas.tokens import Tokens
-from streams import agents
+from streams.agents.path import contribution_row
+from streams.agents.watch import cell_rows, manifest_row
 from streams.app import read_policy, system_clock
 from streams.journal import Journal
 from streams.landed import landed
@@ -987,7 +1004,7 @@ wire = type("Wire", (), {"send": lambda self, messages: sent.extend(messages)})(
 releaser = Releaser(journal, lambda a, b: landed(db, a, b), dict, wire, policy, lambda *_: Coverage())
 releaser.release_due(begun)
 arrived = [
-    agents._contribution_row(
+    contribution_row(
         DeidentifiedReport(
             contribution_id=UUID(int=n), report_token=UUID(int=n), op="CREATE", countable=True, unit=f"u{n}",
             unit_kind="WORKPLACE", country="TH", region="TH-10", sector="C", indicators=("RID",),
@@ -1000,8 +1017,8 @@ db.insert("sealed.contributions", arrived, "")
 releaser.release_due(begun + timedelta(hours=49))
 releaser.publish(begun + timedelta(hours=60))
 events = [codec.decode(Release, m.value) for m in sent]
-db.insert("released.cells", [row for e in events for row in agents._cell_rows(e)], "")
-db.insert("released.releases", [agents._manifest_row(e) for e in events], "")
+db.insert("released.cells", [row for e in events for row in cell_rows(e)], "")
+db.insert("released.releases", [manifest_row(e) for e in events], "")
 table = policy.tables[1]
 cells = [{k: _plain(v) for k, v in row.items()} for row in board.releases(db, "sector_indicator", 3)]
 domain = policy.domain(table)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
+from agents_of import take_back
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -31,8 +32,8 @@ from schemas import topics
 from schemas.codec import Codec
 from schemas.events import CaseReport, ConsentChange, DeidentifiedReport, SealedReport
 from schemas.tokens import Tokens
-from streams import agents
-from streams.agents import Parts
+from streams.agents.cases import case_row
+from streams.agents.path import contribution_row
 from streams.arrived import arrived
 
 STATISTICS, CASE, BACK = "AGGREGATE_STATISTICS", "CASE_HANDLING", "CONTACT_BACK"
@@ -85,7 +86,6 @@ class Desk:
 
     def carry(self) -> None:
         """Do as the stream does: what may be counted, and what is a case; then what was taken back."""
-        parts = cast("Parts", SimpleNamespace(store=self.db, tokens=self.tokens, now=lambda: self.now))
         for report in self.parcels(SealedReport, topics.SEALED):
             contribution = DeidentifiedReport(
                 contribution_id=self.tokens.contribution(report.event_id),
@@ -93,7 +93,7 @@ class Desk:
                 op="CREATE",
                 countable=STATISTICS in report.consent_scopes,
             )
-            rows = [agents._contribution_row(contribution, HOUR)]
+            rows = [contribution_row(contribution, HOUR)]
             self.db.insert("sealed.contributions", rows, str(uuid4()))
             if CASE in report.consent_scopes:
                 case = CaseReport(
@@ -104,9 +104,9 @@ class Desk:
                     received_hour=HOUR,
                     consent_scopes=report.consent_scopes,
                 )
-                self.db.insert("cases.reports", [agents._case_row(case, HOUR)], str(uuid4()))
+                self.db.insert("cases.reports", [case_row(case, HOUR)], str(uuid4()))
         for change in self.parcels(ConsentChange, topics.CONSENT):
-            agents._remove(parts, change)
+            take_back(self.db, self.tokens, lambda: self.now, change)
 
     def rows(self) -> tuple[int, int]:
         return tuple(  # type: ignore[return-value]

@@ -10,7 +10,7 @@ from connectors.broker import EmbeddedBroker
 from connectors.kafka import Message, Sender, create_topics, values
 from schemas import topics
 from schemas.events import Release
-from streams.agents import _cell_rows, _manifest_row
+from streams.agents.watch import cell_rows, manifest_row
 from streams.app import read_policy
 from streams.journal import Journal
 from streams.restore import lacks, newest, newest_of, stored
@@ -49,8 +49,8 @@ def told(journal):
 def insert(db, codec, payloads):
     for payload in payloads:
         release = codec.decode(Release, payload)
-        db.insert("released.cells", list(_cell_rows(release)), str(uuid4()))
-        db.insert("released.releases", [_manifest_row(release)], str(uuid4()))
+        db.insert("released.cells", list(cell_rows(release)), str(uuid4()))
+        db.insert("released.releases", [manifest_row(release)], str(uuid4()))
 
 
 NEWEST = {

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from schemas.events import CaseReport
 from streams import cli
-from streams.agents import _case_row
+from streams.agents.cases import case_row
 from streams.app import Node
 from streams.steps.uniqueness import TOO_FEW
 from streams.texts import dropped_texts
@@ -31,7 +31,7 @@ def cases(clickhouse):
 
     def put(status, number, **changes):
         made = [replace(A_CASE, case_id=uuid4(), text_status=status, **changes) for _ in range(number)]
-        clickhouse.insert("cases.reports", [_case_row(case, MONDAY) for case in made], uuid4().hex)
+        clickhouse.insert("cases.reports", [case_row(case, MONDAY) for case in made], uuid4().hex)
 
     return put
 

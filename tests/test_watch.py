@@ -12,7 +12,7 @@ import pytest
 
 from schemas.events import Cell, Release
 from streams import watch
-from streams.agents import _cell_rows
+from streams.agents.watch import cell_rows
 from streams.steps.policy import parse
 from streams.watch import Watcher
 
@@ -65,7 +65,7 @@ def db(clickhouse):
 
 def keep(db, *releases):
     """Insert releases; returns the last."""
-    rows = [row for release in releases for row in _cell_rows(release)]
+    rows = [row for release in releases for row in cell_rows(release)]
     db.insert("released.cells", rows, f"{releases[0].table} {len(rows)}")
     return releases[-1]
 
@@ -110,7 +110,7 @@ def test_what_was_reported_makes_no_difference(db, told):
 
 def test_a_release_inserted_twice_counts_once(db, told):
     first = Watcher(db, POLICY).look([told])
-    db.insert("released.cells", list(_cell_rows(told)), "another token")
+    db.insert("released.cells", list(cell_rows(told)), "another token")
     assert Watcher(db, POLICY).look([told]) == first
 
 
@@ -128,7 +128,7 @@ def test_values_come_in_the_order_of_the_domain(db):
 
 def test_cells_of_another_domain_version_are_left_alone(db, told):
     newer = next(iter(releases(SECTORS, windows=1)))
-    cells = [{**row, "domain_version": 2, "indicator": "NEW"} for row in _cell_rows(newer)]
+    cells = [{**row, "domain_version": 2, "indicator": "NEW"} for row in cell_rows(newer)]
     db.insert("released.cells", cells, "newer")
     assert len(Watcher(db, POLICY).look([told])) == 1
 
@@ -137,7 +137,7 @@ def test_hours_are_watched_too(db):
     for release in releases(HOURLY, windows=100):
         spike = release.window_start >= START + timedelta(hours=95)
         rows = [
-            r | {"value": r["value"] + 200 * (spike and r["indicator"] == "RID")} for r in _cell_rows(release)
+            r | {"value": r["value"] + 200 * (spike and r["indicator"] == "RID")} for r in cell_rows(release)
         ]
         db.insert("released.cells", rows, release.release_id)
     (alert,) = Watcher(db, POLICY).look([release])

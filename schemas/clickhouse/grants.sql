@@ -7,6 +7,10 @@ CREATE ROLE IF NOT EXISTS chorus_release;
 GRANT SELECT ON sealed.*, INSERT ON sealed.*, ALTER DELETE ON sealed.*, SELECT ON released.*, INSERT ON released.*
   TO chorus_release WITH REPLACE OPTION;
 
+-- Watch: looks at what is released and writes alerts. Reads nothing else.
+CREATE ROLE IF NOT EXISTS chorus_watch;
+GRANT SELECT ON released.*, INSERT ON released.* TO chorus_watch WITH REPLACE OPTION;
+
 -- Cases: those who handle them. Reads no contribution and changes nothing.
 CREATE ROLE IF NOT EXISTS chorus_cases;
 GRANT SELECT ON cases.* TO chorus_cases WITH REPLACE OPTION;

@@ -275,7 +275,7 @@ async def _play(
             again = Node(node.settings, node.stream, node.bootstrap, node.now, broker_forgets=True)
             again.__dict__["db"] = node.db  # chDB opens one path per process, once
             node = again
-        async with running(node, door=True, worker=True) as run:
+        async with running(node) as run:
             headers = {"Authorization": f"Bearer {token}"}
             async with aiohttp.ClientSession(run.url, headers=headers) as client:
                 for day in range(first, end):

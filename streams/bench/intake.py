@@ -53,7 +53,7 @@ async def _over_http(
     token = sources.add(home, "hotline")
     with EmbeddedBroker(home / "broker.log") as broker:
         node = Node(ConnectorSettings(home=home, port=0), StreamSettings(), broker.bootstrap)
-        async with running(node, door=True, worker=False) as run:
+        async with running(node, frozenset({"door"})) as run:
             port = int(run.url.rpartition(":")[2])
             with ProcessPoolExecutor(1, get_context("spawn")) as sender:
                 loop = asyncio.get_running_loop()

@@ -37,7 +37,7 @@ def main():
 
         async def serve():
             stop = stop_signal()
-            async with running(node, door=True, worker=True) as run:
+            async with running(node) as run:
                 return await until_stopped(run, stop, keep_door=True)
 
         return asyncio.run(serve())

@@ -29,7 +29,7 @@ def main():
         node = Node(settings, StreamSettings(), servers, now=clock, broker_forgets=forgets)
 
         async def play():
-            async with running(node, door=True, worker=True) as run:
+            async with running(node) as run:
                 return await demo.play(run, clock, played, tokens, quiet=True)
 
         print(asyncio.run(play()).windows_closed)

@@ -33,6 +33,7 @@ from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped, load
+from connectors.members import Directory
 from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
 from connectors.pulling import mailbox
@@ -53,8 +54,10 @@ from connectors.secrets import (
 from connectors.settings import ConnectorSettings
 from connectors.shelf import Shelf
 from connectors.tally import Refusals, Tally
+from connectors.web.gate import Gate
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
+from connectors.web.pages import render_sign_in
 from connectors.web.server import WebParts, build
 from connectors.worker.consent import ConsentDesk
 from connectors.worker.promises import ReceiptIndex
@@ -181,6 +184,17 @@ class Node:
     def consent_desk(self) -> ConsentDesk:
         """Open what takes workers' changes of mind; one for each thread."""
         return ConsentDesk(self.outbox(), self.keys(), self.codec, self.now)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Organisations and members."""
+        return Directory(self.home / "members.db")
+
+    @cached_property
+    def gate(self) -> Gate:
+        """What members sign in at."""
+        secure = self.settings.public_url.startswith("https://")
+        return Gate(self.directory, self.tokens, self.now, render_sign_in, secure=secure)
 
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
@@ -525,6 +539,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             *routes(hooks),
             *worker_pages.routes(node, commit.accept, listed, wake),
             *operating.routes(node, wake),
+            *node.gate.routes(),
         ],
     )
     listener = socket.create_server((node.settings.host, node.settings.port))

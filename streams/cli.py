@@ -37,6 +37,7 @@ from streams.commands.audit import audit
 from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter
 from streams.commands.health import source_health
+from streams.commands.member import member
 from streams.commands.privacy import privacy
 from streams.commands.release import release
 from streams.commands.source import source
@@ -243,6 +244,7 @@ source.add_command(source_health)
 
 
 main.add_command(deadletter)
+main.add_command(member)
 
 
 @main.command(epilog=example("chorus deidentify --gazetteer villages.csv < texts.jsonl"))

@@ -5,12 +5,12 @@ the web; words are shown nowhere: for those there is ``chorus deadletter show --
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -23,11 +23,12 @@ from connectors.operating.buried import Letters, NoSuchLetter, Wanted, ask
 from connectors.operating.deadletters import DeadLetters, Listed
 from connectors.operating.health import Health
 from connectors.web import operator_pages as pages
+from connectors.web.bodies import TooLarge, read_body
+from connectors.web.forms import BadForm, Form, one, read_form
 from connectors.web.session import SESSION, Brake, Pass, Passes
 from schemas.codelists import codes
 
 _COOKIE = "chorus_operator"
-_MOST_BYTES = 64_000
 _MOST_LETTERS = 500  # of one form; the command has no such limit
 _SHOWN = 200
 T = TypeVar("T")
@@ -56,13 +57,8 @@ class OperatorParts:
     now: Callable[[], datetime]
 
 
-Form = Mapping[str, list[str]]
 Handler = Callable[[Request, Pass], Awaitable[Response]]
 FormHandler = Callable[[Request, Pass, Form], Awaitable[Response]]
-
-
-class _BadForm(Exception):
-    pass
 
 
 def routes(parts: OperatorParts) -> list[BaseRoute]:
@@ -98,10 +94,10 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
             if who is None:
                 return RedirectResponse("/operator", 303)
             try:
-                form = await _form(request)
-            except _BadForm:
+                form = await read_form(request)
+            except BadForm:
                 return PlainTextResponse("That form cannot be read.\n", 422)
-            if not parts.passes.is_form_token(who, _one(form, "form_token")):
+            if not parts.passes.is_form_token(who, one(form, "form_token")):
                 return PlainTextResponse("That form did not come from this session's page.\n", 403)
             return await handler(request, who, form)
 
@@ -122,10 +118,10 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return PlainTextResponse("That form did not come from this page.\n", 403)
         try:
-            form = await _form(request)
-        except _BadForm:
+            form = await read_form(request)
+        except BadForm:
             return PlainTextResponse("That form cannot be read.\n", 422)
-        if not parts.passes.is_token(_one(form, "token").strip()):
+        if not parts.passes.is_token(one(form, "token").strip()):
             parts.brake.wrong(address)
             return HTMLResponse(pages.render("operator_signin.html", problem="That is not the token."), 401)
         answer = RedirectResponse("/operator", 303)
@@ -175,8 +171,8 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
         return page("operator_letter.html", who, shown=shown, meaning=codes("dead_letter_reasons"))
 
     async def replay(request: Request, who: Pass, form: Form) -> Response:
-        ids, dry = _ids(form), _one(form, "how") == "dry"
-        as_report = _one(form, "as_report") == "1" and len(ids) == 1
+        ids, dry = _ids(form), one(form, "how") == "dry"
+        as_report = one(form, "as_report") == "1" and len(ids) == 1
         told = await in_thread(
             lambda work: list(work.replay(Wanted(ids), who.who, dry_run=dry, as_report=as_report))
         )
@@ -184,12 +180,12 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
         return page("operator_done.html", who, title=title, lines=[pages.told(one) for one in told])
 
     async def discard(request: Request, who: Pass, form: Form) -> Response:
-        ids, why = _ids(form), _one(form, "why").strip()
+        ids, why = _ids(form), one(form, "why").strip()
         found: list[Listed] = await in_thread(lambda work: work.listed(Wanted(ids), closed=True))
         if not found:
             return page("operator_done.html", who, title="Nothing was chosen", lines=())
-        if _one(form, "confirmed") != "1" or not why:
-            return page("operator_discard.html", who, letters=found, asked=_one(form, "confirmed") == "1")
+        if one(form, "confirmed") != "1" or not why:
+            return page("operator_discard.html", who, letters=found, asked=one(form, "confirmed") == "1")
         chosen = tuple(one.letter.dead_letter_id for one in found)
         n = await in_thread(lambda work: work.discard(Wanted(chosen), who.who, why))
         title = f"{n} dead letter{'' if n == 1 else 's'} discarded"
@@ -204,10 +200,10 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
         if scheme.lower() != "bearer" or parts.passes.check(given) is None:
             return JSONResponse({"error": "unauthorised"}, 401, {"WWW-Authenticate": "Bearer"})
         try:
-            question = from_json(await _read(request, 10_000_000))
+            question = from_json(await read_body(request, 10_000_000))
             what = request.path_params["what"]
             rows = await asyncio.to_thread(ask, parts.letters, what, question)
-        except (_BadForm, ValueError, TypeError, AttributeError):
+        except (TooLarge, ValueError, TypeError, AttributeError):
             return JSONResponse({"error": "malformed"}, 422)
         return JSONResponse({"letters": rows})
 
@@ -222,28 +218,6 @@ def routes(parts: OperatorParts) -> list[BaseRoute]:
         Route("/operator/log", signed_in(log)),
         Route("/operator/api/letters/{what}", api, methods=["POST"]),
     ]
-
-
-async def _read(request: Request, most: int) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise _BadForm
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def _form(request: Request) -> Form:
-    raw = await _read(request, _MOST_BYTES)
-    try:
-        return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=2 * _MOST_LETTERS)
-    except ValueError:
-        raise _BadForm from None
-
-
-def _one(form: Form, name: str) -> str:
-    return form.get(name, [""])[0]
 
 
 def _ids(form: Form) -> tuple[UUID, ...]:

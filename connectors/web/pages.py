@@ -22,6 +22,7 @@ from markupsafe import Markup
 from connectors import released
 from connectors.released import Finest, View
 from connectors.web.charts import MONTHS, Point, cell_chart
+from connectors.web.gate import SignIn
 from schemas.codelists import larger_regions
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "render_alert",
     "render_board",
     "render_numbers",
+    "render_sign_in",
 ]
 
 STATIC = Path(__file__).with_name("static")
@@ -129,6 +131,11 @@ def render_alert(alert: AlertView, found: Finest | None = None) -> str:
     """
     page = _environment().get_template("alert.html")
     return page.render(alert=alert, rows=len(alert.points), found=found)
+
+
+def render_sign_in(signing: SignIn) -> str:
+    """Return the page ``/sign-in``."""
+    return _environment().get_template("sign_in.html").render(signing=signing)
 
 
 def render_numbers(numbers: Numbers) -> str:

@@ -25,6 +25,7 @@ SuggestionKind = Literal["UNKNOWN", "INDICATOR", "ISSUE", "SEVERITY"]
 AttachmentKind = Literal["UNKNOWN", "IMAGE", "AUDIO", "VIDEO", "DOCUMENT", "OTHER"]
 SizeClass = Literal["UNKNOWN", "SMALL", "MEDIUM", "LARGE"]
 AlertState = Literal["UNKNOWN", "OPEN", "CLOSED"]
+AlertEnding = Literal["UNKNOWN", "NONE", "QUIET", "USUAL"]
 
 
 # How pydantic checks what a sender wrote: no field it does not know, no type it would have to guess.
@@ -305,6 +306,15 @@ class Release:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AlertPart:
+    """A released cell that rose in the same episode."""
+
+    indicator: str
+    sector: str = "ALL"
+    region: str = "ALL"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
     """An episode in released numbers: opened, updated, closed."""
 
@@ -325,3 +335,14 @@ class Alert:
     detector: str
     reason: str
     release_id: str
+    since: datetime | None = None
+    last_alarm_at: datetime | None = None
+    peak_value: int = 0
+    ending: AlertEnding = "UNKNOWN"
+    window_hours: int = 24
+    watched: int = 0
+    false_per_year: float = 1.0
+    lead_sector: str = "ALL"
+    lead_region: str = "ALL"
+    part_of: str = ""
+    parts: tuple[AlertPart, ...] = ()

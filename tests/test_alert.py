@@ -1,14 +1,12 @@
 """Alerts: released numbers in, words out."""
 
 import tomllib
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from schemas.events import Alert
 from streams.steps.alert import DETECTOR, hourly_alerts, places_alerts, what, where
 from streams.steps.noise import Noise, e90
 from streams.steps.policy import parse
@@ -63,6 +61,7 @@ def test_an_alert_keeps_its_name_while_it_grows_and_when_it_closes():
     assert len(alerts) == 4 and len({a.alert_id for a in alerts}) == 1
     assert [a.state for a in alerts] == ["OPEN", "OPEN", "OPEN", "CLOSED"]
     assert alerts[-1].closed_at == alerts[-1].updated_at > alerts[0].updated_at
+    assert [a.ending for a in alerts] == ["NONE", "NONE", "NONE", "QUIET"]
 
 
 def test_an_alert_carries_released_numbers_only():
@@ -72,10 +71,24 @@ def test_an_alert_carries_released_numbers_only():
     released = values[0 if alert.table == SECTORS.name else 1]
     assert alert.value == released[-1, column] and alert.e90 == e90(Noise("discrete_laplace", 4))
     assert alert.release_id == f"{alert.table}/2026-01-30T00:00Z"
-    assert {f.name for f in fields(Alert)} == {
-        *("alert_id", "state", "table", "indicator", "sector", "region", "opened_at", "updated_at"),
-        *("closed_at", "value", "baseline", "e90", "score", "threshold", "detector", "reason", "release_id"),
-    }
+    window = released[24:, column]
+    assert alert.peak_value == window.max() and alert.since == START + timedelta(days=25)
+
+
+def test_an_alert_names_its_lead_cell_and_the_cells_that_rose_with_it():
+    (alert,) = told(days())
+    lead = (alert.indicator, alert.lead_sector, alert.lead_region)
+    parts = [(p.indicator, p.sector, p.region) for p in alert.parts]
+    assert {lead, *parts} == {("DEB", "C", "ALL"), ("DEB", "ALL", "TH-10")} and len(parts) == 1
+    assert (alert.part_of, alert.ending, alert.window_hours) == ("", "NONE", 24)
+    assert alert.opened_at <= alert.last_alarm_at <= alert.updated_at
+
+
+def test_an_alert_says_how_many_share_its_promise():
+    (alert,) = told(days())
+    cells = sum(len(domain) for domain in DOMAINS)
+    assert alert.watched > cells and alert.false_per_year == 1
+    assert alert.threshold == pytest.approx(np.log10(365 * alert.watched), abs=1e-3)
 
 
 def test_a_quiet_month_has_no_alert():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,11 +14,13 @@ import pytest
 
 from connectors import clickhouse as module
 from connectors.clickhouse import CODEBOOK, ClickHouse, migrate, migrations
+from schemas.codec import Codec
 from schemas.codelists import codes
-from schemas.events import Alert, CaseReport, DeadLetter, DeidentifiedReport, Release
+from schemas.events import Alert, AlertPart, CaseReport, DeadLetter, DeidentifiedReport, Release
+from schemas.registry import FolderRegistry
 from streams.agents.cases import case_row
-from streams.agents.common import plain_row
 from streams.agents.path import contribution_row, dead_letter_row
+from streams.agents.watch import alert_row
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # rows have a time to live
 SERIES = {
@@ -116,7 +119,7 @@ def test_an_analysts_database_holds_no_column_of_a_single_report(clickhouse: Cli
         ("sealed.contributions", DeidentifiedReport, contribution_row),
         ("sealed.dead_letters", DeadLetter, dead_letter_row),
         ("cases.reports", CaseReport, case_row),
-        ("released.alerts", Alert, plain_row),
+        ("released.alerts", Alert, alert_row),
     ],
     ids=["contribution", "dead letter", "case", "alert"],
 )
@@ -134,6 +137,22 @@ def test_every_field_of_an_event_arrives_in_its_table(
         if isinstance(value, str | int | float):
             assert got[name] == value, name
     clickhouse.command(f"TRUNCATE TABLE {table}")
+
+
+def test_an_alert_from_before_its_newer_fields_arrives_with_what_is_known(clickhouse: ClickHouse) -> None:
+    codec = Codec(FolderRegistry())
+    alert = codec.decode(
+        Alert, Path(__file__).with_name("schemas_samples").joinpath("alert.v1.bin").read_bytes()
+    )
+    assert alert.since is None and alert.ending == "UNKNOWN" and alert.parts == ()
+    part = AlertPart(indicator="RID", sector="C")
+    clickhouse.command("TRUNCATE TABLE released.alerts")
+    for name, one in (("old", alert), ("new", replace(alert, alert_id="new", parts=(part,)))):
+        clickhouse.insert("released.alerts", [alert_row(one, NOW)], name)
+    new, old = clickhouse.named("SELECT * FROM released.alerts ORDER BY alert_id = 'alert_id'")
+    assert old["since"] == old["last_alarm_at"] == old["opened_at"] and old["parts"] == []
+    assert new["parts"] == [{"indicator": "RID", "sector": "C", "region": "ALL"}]
+    clickhouse.command("TRUNCATE TABLE released.alerts")
 
 
 def test_a_batch_sent_again_under_its_token_is_dropped(clickhouse: ClickHouse) -> None:

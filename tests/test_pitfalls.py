@@ -38,6 +38,7 @@ from schemas import topics
 from schemas.codec import Codec
 from schemas.events import (
     Alert,
+    AlertPart,
     CaseReport,
     ConsentChange,
     DeadLetter,
@@ -49,9 +50,8 @@ from schemas.tokens import Tokens
 from streams import cli, console
 from streams.agents import attach
 from streams.agents.cases import case_row
-from streams.agents.common import plain_row
 from streams.agents.path import _messages, _receive_all, contribution_row, dead_letter_row
-from streams.agents.watch import cell_rows, manifest_row
+from streams.agents.watch import alert_row, cell_rows, manifest_row
 from streams.app import Node
 from streams.journal import Journal
 from streams.landed import landed
@@ -335,7 +335,7 @@ class World:
             self.db.insert(table, found, uuid4().hex)
         alerts = self.agents.watch.watch.look(told)
         self.alerts += [(a.alert_id.encode(), CODEC.encode(a)) for a in alerts]
-        found = [plain_row(a, self.now) for a in alerts]
+        found = [alert_row(a, self.now) for a in alerts]
         self.db.insert("released.alerts", found, uuid4().hex)
 
     def pages(self):
@@ -727,8 +727,11 @@ def test_a_worker_keeps_no_windows_and_no_changelog(clickhouse, tmp_path):
 def test_an_alert_holds_released_numbers_their_place_and_what_follows_from_them_and_nothing_else():
     assert set(Alert.__dataclass_fields__) == {
         "alert_id", "state", "table", "indicator", "sector", "region", "opened_at", "updated_at", "closed_at",
-        "value", "baseline", "e90", "score", "threshold", "detector", "reason", "release_id",
+        "value", "baseline", "e90", "score", "threshold", "detector", "reason", "release_id", "since",
+        "last_alarm_at", "peak_value", "ending", "window_hours", "watched", "false_per_year", "lead_sector",
+        "lead_region", "part_of", "parts",
     }  # fmt: skip
+    assert set(AlertPart.__dataclass_fields__) == {"indicator", "sector", "region"}
 
 
 @pytest.mark.guards("R15")

@@ -34,6 +34,7 @@ IDS = {
     "case_report/2": 11,
     "dead_letter/2": 12,
     "deidentified_body/1": 13,
+    "alert/2": 15,
 }
 PRINTABLE = {"operational", "public"}
 PII = PRINTABLE | {"direct", "quasi", "workplace", "sensitive", "free_text"}

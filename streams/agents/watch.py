@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import faust
@@ -51,7 +52,7 @@ def attach(app: faust.App, parts: WatchParts) -> None:
         topics.ALERTS,
         Alert,
         "released.alerts",
-        plain_row,
+        alert_row,
         lambda alerts, rows: parts.tell(alerts),
     )
 
@@ -92,3 +93,13 @@ def cell_rows(release: Release) -> Iterable[Row]:
 def manifest_row(release: Release) -> Row:
     """Return the row of ``released.releases``."""
     return {**plain_row(release, release.window_end), "cells": len(release.cells)}
+
+
+def alert_row(alert: Alert, now: datetime) -> Row:
+    """Return the row of ``released.alerts``."""
+    known = {"since": alert.since or alert.opened_at, "last_alarm_at": alert.last_alarm_at or alert.opened_at}
+    return {
+        **plain_row(alert, now),
+        **known,
+        "parts": [(p.indicator, p.sector, p.region) for p in alert.parts],
+    }

@@ -1,6 +1,6 @@
 """Alert: from rises in released numbers to what people are told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from math import log10
@@ -8,7 +8,7 @@ from math import log10
 import numpy as np
 
 from schemas.codelists import codes
-from schemas.events import Alert
+from schemas.events import Alert, AlertEnding, AlertPart
 from streams.steps.corroborate import Group, Rise, corroborate
 from streams.steps.detect import Detection, Integers, Tuning, detect
 from streams.steps.episodes import Episode, episodes, reason
@@ -16,6 +16,8 @@ from streams.steps.noise import e90
 from streams.steps.policy import ALL, OTHER, Cell, Table
 
 DETECTOR = "mixture-shiryaev-roberts/1"
+_MOST_PARTS = 30
+_ENDINGS: Mapping[str | None, AlertEnding] = {None: "NONE", "quiet": "QUIET", "usual": "USUAL"}
 
 
 def hourly_alerts(
@@ -56,9 +58,8 @@ def places_alerts(
     for rise in corroborate(side_by_side, detection, groups, threshold):
         table, cell = columns[rise.lead]
         others = [columns[i][1] for i in rise.cells if i != rise.lead]
-        also = others[0] if others else None
         found.append(
-            _place_alert(table, cell, also, starts, detection, side_by_side, rise, threshold, len(groups))
+            _place_alert(table, cell, others, starts, detection, side_by_side, rise, threshold, len(groups))
         )
     return found
 
@@ -75,7 +76,7 @@ def _groups(cells: tuple[Cell, ...]) -> tuple[Group, ...]:
 def _place_alert(
     table: Table,
     cell: Cell,
-    also: Cell | None,
+    others: Sequence[Cell],
     starts: Sequence[datetime],
     detection: Detection,
     values: Integers,
@@ -97,8 +98,8 @@ def _place_alert(
         value_now=int(values[latest, rise.lead]),
         ending=None if rise.closed is None else "quiet",
     )
-    place = where(cell) if also is None else f"{where(cell)}, most of all {within(also)}"
-    return _alert(table, cell, starts, detection, episode, place, groups, also, log10(threshold))
+    place = f"{where(cell)}, most of all {within(others[0])}" if others else where(cell)
+    return _alert(table, cell, starts, detection, episode, place, groups, others, log10(threshold))
 
 
 def _alert(
@@ -109,13 +110,13 @@ def _alert(
     episode: Episode,
     place: str,
     cells: int,
-    also: Cell | None = None,
+    others: Sequence[Cell] = (),
     threshold: float | None = None,
 ) -> Alert:
     size = timedelta(hours=table.window_hours)
     indicator, sector, region = cell
-    if also:  # the other table's cell says which sector, or which province
-        sector, region = (also[1], region) if sector == ALL else (sector, also[2])
+    if others:  # the other table's cell says which sector, or which province
+        sector, region = (others[0][1], region) if sector == ALL else (sector, others[0][2])
     latest = len(starts) - 1 if episode.closed is None else episode.closed
     words = reason(
         episode,
@@ -145,6 +146,16 @@ def _alert(
         detector=DETECTOR,
         reason=words,
         release_id=f"{table.name}/{starts[latest]:%Y-%m-%dT%H:%MZ}",
+        since=starts[episode.since],
+        last_alarm_at=starts[episode.last_alarm] + size,
+        peak_value=episode.peak_value,
+        ending=_ENDINGS[episode.ending],
+        window_hours=table.window_hours,
+        watched=cells,
+        false_per_year=1.0,
+        lead_sector=cell[1],
+        lead_region=cell[2],
+        parts=tuple(AlertPart(indicator=i, sector=s, region=r) for i, s, r in others[:_MOST_PARTS]),
     )
 
 

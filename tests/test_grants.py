@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from access import engine_as, granted, migrated_chdb
 
 from connectors.clickhouse import ClickHouse, migrate, migrations
 from connectors.grants import ROLES, grants
@@ -43,13 +44,6 @@ def made_by_migrations():
             )
         )
     return databases, made
-
-
-def granted(role):
-    """What a role may do, as (privilege, object), as its one statement says."""
-    (statement,) = [s for s in grants() if re.search(rf"^GRANT .* TO {role} WITH REPLACE OPTION$", s, re.S)]
-    listed = re.sub(r"\s+", " ", statement).removeprefix("GRANT ").split(" TO ")[0]
-    return [tuple(part.split(" ON ")) for part in listed.split(", ")]
 
 
 def of(role, *privileges):
@@ -126,24 +120,11 @@ for sql in sys.argv[2:]:
         answers[sql] = str(error)[-400:]
 print(json.dumps(answers))
 """
-_MIGRATED = """
-import sys
-from pathlib import Path
-from connectors.clickhouse import ClickHouse, migrate
-db = ClickHouse(None, Path(sys.argv[1]))
-migrate(db)
-db.close()
-"""
-_USERS = """<clickhouse><profiles><default>{profile}</default></profiles><quotas><default/></quotas><users><default>
-<password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-<grants>{grants}</grants></default></users></clickhouse>"""
 
 
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("access") / "chdb"
-    subprocess.run([sys.executable, "-c", _MIGRATED, str(folder)], check=True, timeout=120)
-    return folder
+    return migrated_chdb(tmp_path_factory.mktemp("access") / "chdb")
 
 
 @pytest.fixture
@@ -151,15 +132,7 @@ def ask(migrated, tmp_path):
     """Ask the engine as a role: {statement: "ok" or its refusal}."""
 
     def act(role, *statements):
-        rights = "".join(f"<query>GRANT {privilege} ON {on}</query>" for privilege, on in granted(role))
-        read_only = [s for s in grants() if s.startswith(f"ALTER ROLE {role} ")]
-        profile = "<readonly>1</readonly>" if read_only else ""
-        (tmp_path / "users.xml").write_text(_USERS.format(profile=profile, grants=rights), encoding="utf-8")
-        (tmp_path / "config.xml").write_text(
-            f"<clickhouse><users_config>{tmp_path / 'users.xml'}</users_config></clickhouse>",
-            encoding="utf-8",
-        )
-        target = f"{migrated}?config-file={tmp_path / 'config.xml'}"
+        target = f"{migrated}?config-file={engine_as(role, tmp_path)}"
         done = subprocess.run(
             [sys.executable, "-c", _AS_ROLE, target, *statements], capture_output=True, text=True, timeout=120,
             check=False,

@@ -145,8 +145,12 @@ def test_a_report_that_a_site_deletes_at_its_end_is_not_withdrawn_and_one_delete
         node.run(sweep=True)
         platform.tips = [tip for tip in platform.tips if tip["id"] not in ("tip-0", "tip-1", "tip-4")]
         assert [node.run(sweep=True)["vanished"] for _ in range(3)] == [0, 1, 0]
-    (end,) = [event for event in node.events() if event.op == "WITHDRAW"]
-    assert end.native_id_hmac == tokens.hex("native-id", "line", "tip-4")
+        platform.tips[0]["expiration_date"] = "2027-06-01T23:59:59Z"  # put off, without another change
+        node.run(sweep=True)
+        del platform.tips[0]
+        assert [node.run(sweep=True)["vanished"] for _ in range(3)] == [0, 1, 0]
+    ends = [event.native_id_hmac for event in node.events() if event.op == "WITHDRAW"]
+    assert ends == [tokens.hex("native-id", "line", name) for name in ("tip-4", "tip-2")]
 
 
 @pytest.mark.parametrize("name", [name for name, system in systems().items() if system.schemes])

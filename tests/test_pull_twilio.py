@@ -61,7 +61,7 @@ def told(node: Node, row: Row) -> str:
 
 
 def test_what_the_webhook_brought_is_a_repeat_when_it_is_pulled(node: Node, fake: FakeSystem) -> None:
-    assert not any([called(node, fake, row) for row in fake.world.rows])
+    assert {called(node, fake, row) for row in fake.world.rows} == {False}
     for sweep in (False, True, True):
         ran = node.run(sweep=sweep)
         assert (ran["accepted"], ran["missing"], ran["vanished"]) == (0, 0, 0)

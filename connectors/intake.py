@@ -54,7 +54,7 @@ class Delivery:
         connector: the door it came through.
         mapping_id: mapping and version.
         verification: how the sender was verified.
-        payload: the delivery as it came, in a canonical form; tells a repeat from a revision.
+        payload: the delivery as it came, in a canonical form; tells a repeat from a revision, without ``content``.
         root_id: the source's own id of the report; empty when the delivery could not be mapped.
         body: the report, or None when the delivery could not be mapped: it becomes a dead letter.
         op: what it does to the report.
@@ -65,6 +65,7 @@ class Delivery:
         native: keyed hash of the root id (``native``), where the id itself is not known any more.
         read: how much of it the mapping reads; None where that says nothing.
         version: which version of the report it is, as its source says; may be empty.
+        content: what tells a repeat from a revision, where that is not the payload; may be empty.
     """
 
     source: str
@@ -82,6 +83,7 @@ class Delivery:
     native: bytes | None = field(default=None, repr=False)
     read: Read | None = field(default=None, repr=False)
     version: str = field(default="", repr=False)
+    content: bytes = field(default=b"", repr=False)
 
 
 def native(tokens: Tokens, source: str, root_id: str) -> bytes:
@@ -239,7 +241,8 @@ class Door:
 
     def _name(self, delivery: Delivery) -> Key:
         source = delivery.source
-        payload = self._tokens.digest("payload", source, delivery.payload.hex())
+        content = delivery.content or delivery.payload
+        payload = self._tokens.digest("payload", source, content.hex())
         if delivery.body is None:
             return Key(source, payload, payload)
         name = delivery.native or native(self._tokens, source, delivery.root_id)

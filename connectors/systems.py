@@ -6,6 +6,7 @@ what a mapping says.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -66,11 +67,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a sweep finds of a record: its root id and its version; ``gone`` where the system says it was removed."""
+    """What a sweep finds of a record.
+
+    Attributes:
+        root_id: its root id.
+        version: what changes when it is edited; always the same where the system has no such thing.
+        gone: the system says that it was removed.
+        at: the time by which the system forgets, where it does: the earliest is forgotten first.
+    """
 
     root_id: str = field(repr=False)
     version: str = field(repr=False)
     gone: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +90,18 @@ class Pull:
         since: ``(http, options, checkpoint or None)``: pages, oldest first; from the beginning without a checkpoint.
         sweep: ``(http, options)``: every record that is there now; None where the system cannot say.
         fetch: ``(http, options, root ids)``: these records whole; None where ``since`` brings edits too.
-        login: ``(options, secret)``: the httpx client's ``auth``, ``headers`` and the like as keyword arguments.
+        login: ``(options, secret)``: the httpx client's ``auth``, ``headers`` and the like as keyword arguments;
+            raises ``ValueError`` where secret or options cannot be used.
+        forgets: its lists let go of what is old. What is older than all they still list is never taken as withdrawn.
+        says_less: its lists say less of a report than its deliveries did. A report that is here is left as it is.
     """
 
     since: Callable[[httpx.Client, Mapping[str, str], str | None], Iterator[Page]]
     login: Callable[[Mapping[str, str], str], Mapping[str, Any]]
     sweep: Callable[[httpx.Client, Mapping[str, str]], Iterator[Listed]] | None = None
     fetch: Callable[[httpx.Client, Mapping[str, str], list[str]], Iterator[Record]] | None = None
+    forgets: bool = False
+    says_less: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,8 @@ class System:
         schemes: how its deliveries can be verified; empty where it never calls.
         header: the header of its static secret, where the operator names none.
         form: JMESPath of the id of the form a record is of.
+        content: what of a record tells a repeat from a revision, where its doors tell the same in different words;
+            None of a record: all of it.
         answers: what its deliveries are answered.
         pull: how it is asked; None where it cannot be.
     """
@@ -111,6 +127,7 @@ class System:
     pull: Pull | None = None
     header: str = "authorization"
     form: str = ""
+    content: Callable[[Record], str | None] | None = None
 
 
 @cache

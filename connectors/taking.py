@@ -48,15 +48,17 @@ def _records(source: Source, delivered: Delivered) -> list[Record]:
 
 def take_record(source: Source, mapping: Mapped | None, record: Record, verification: Verification) -> Taken:
     """Return what becomes of one record."""
+    system = systems().get(source.connector)
+    alike = system.content(record) if system and system.content else None
+    content = (alike or "").encode()
     try:
         if mapping is None:
             taken: Taken = canonical.parse(dict(record), source.name, verification)
         else:
             taken = mapping.delivery(record, source.name, verification)
-    except Unmappable as why:
-        return dead(source, mapping, verification, canonical_json(record), why.reason)
-    except canonical.Malformed:
-        return dead(source, mapping, verification, canonical_json(record), "UNMAPPABLE")
+    except (Unmappable, canonical.Malformed) as why:
+        reason = why.reason if isinstance(why, Unmappable) else "UNMAPPABLE"
+        return replace(dead(source, mapping, verification, canonical_json(record), reason), content=content)
     if isinstance(taken, Delivery):
         return replace(
             taken,
@@ -64,6 +66,7 @@ def take_record(source: Source, mapping: Mapped | None, record: Record, verifica
             test=source.test or taken.test,
             read=read(mapping, record, taken.body) if mapping else None,
             version=(mapping.identity(record)[1] or "") if mapping else "",
+            content=content,
         )
     return taken
 

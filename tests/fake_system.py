@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
@@ -59,10 +60,11 @@ class Row:
 
 
 class World:
-    """The rows, and what people do to them."""
+    """The rows, and what people do to them. Some systems list none that are older than ``keeps``."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.rows = clock, []
+        self.keeps: timedelta | None = None
 
     def add(self, many: int = 1, created: datetime | None = None) -> None:
         for _ in range(many):
@@ -86,6 +88,10 @@ class World:
 
     def alive(self) -> list[Row]:
         return [row for row in self.rows if not row.deleted]
+
+    def listed(self, time: Callable[[Row], datetime]) -> list[Row]:
+        oldest = self.clock.now() - self.keeps if self.keeps else None
+        return [row for row in self.alive() if oldest is None or time(row) >= oldest]
 
     def snapshot(self) -> dict[str, str]:
         return {row.root: row.answer for row in self.alive()}
@@ -304,7 +310,7 @@ def _rapidpro(fake: FakeSystem, request: Request) -> Response:
     if request.headers.get("authorization") != f"Token {SECRET}":
         return Response(SECRET, 403)
     asked = request.query_params
-    rows = sorted(fake.world.alive(), key=lambda r: (r.modified, r.number))
+    rows = sorted(fake.world.listed(lambda r: r.modified), key=lambda r: (r.modified, r.number))
     if asked.get("after"):
         rows = [r for r in rows if r.modified >= _read(asked["after"])]
     if asked.get("uuid"):
@@ -441,6 +447,79 @@ def _ushahidi_row(row: Row) -> dict[str, Any]:
     }
 
 
+# Twilio: two lists with the newest first, pages held by a token, filters that read a date to the day, what was sent
+# to workers among what came from them; every fifth row is a call, every seventh a message with a picture.
+
+
+def _twilio(fake: FakeSystem, request: Request) -> Response:
+    login = base64.b64encode(SECRET.encode()).decode()
+    if request.headers.get("authorization") != f"Basic {login}":
+        return Response(SECRET, 401)
+    asked, path = request.query_params, request.url.path
+    rows = fake.world.listed(lambda r: r.created)
+    if one := re.search(r"/(?:Messages|Calls)/([^/]+?)(/Media)?\.json$", path):
+        found = [r for r in rows if twilio_sid(r) == one[1]]
+        if not found:
+            return Response(SECRET, 404)
+        media = {"sid": f"ME{found[0].number}", "content_type": "image/jpeg", "uri": f"{path[:-5]}/ME1.json"}
+        return JSONResponse({"media_list": [media]} if one[2] else twilio_row(found[0]))
+    what, when = ("calls", "StartTime") if path.endswith("/Calls.json") else ("messages", "DateSent")
+    rows = [r for r in rows if (what == "calls") == (r.number % 5 == 0)]
+    if "To" in asked:
+        rows = [r for r in rows if twilio_row(r)["to"] == asked["To"]]
+    if f"{when}>" in asked:
+        rows = [r for r in rows if f"{r.created:%Y-%m-%d}" >= asked[f"{when}>"][:10]]
+    both = [(r.created, r.number, ours) for r in rows for ours in (False, True)]
+    both.sort(reverse=True)
+    if token := asked.get("PageToken"):
+        at, number, ours = base64.urlsafe_b64decode(token).decode().split()
+        both = [b for b in both if b < (datetime.fromtimestamp(float(at), UTC), int(number), ours == "True")]
+    size, link = int(asked.get("PageSize", 50)), None
+    if len(both) > size:
+        at, number, ours = both[size - 1]
+        token = base64.urlsafe_b64encode(f"{at.timestamp()} {number} {ours}".encode()).decode()
+        link = f"{path}?{request.url.include_query_params(PageToken=token).query}"
+    page = [twilio_row(fake.world.rows[number - 1], ours) for _, number, ours in both[:size]]
+    return JSONResponse({what: page, "next_page_uri": link, "page_size": size, "uri": path})
+
+
+def twilio_sid(row: Row) -> str:
+    return f"{'CA' if row.number % 5 == 0 else 'SM'}{row.root}"
+
+
+def twilio_row(row: Row, ours: bool = False) -> dict[str, Any]:
+    at = row.created.strftime("%a, %d %b %Y %H:%M:%S +0000")
+    shown: dict[str, Any] = {
+        "sid": f"{twilio_sid(row)[:2]}{'ours' if ours else row.root}",
+        "account_sid": "AC1",
+        "from": "+66800000000",
+        "to": f"+6680000999{row.number % 2}",
+        "date_created": at,
+    }
+    if row.number % 5 == 0:
+        told = {"caller_name": row.answer, "status": "completed", "start_time": at, "price": None}
+        return shown | told | {"direction": "outbound-dial" if ours else "inbound"}
+    pictures = "1" if row.number % 7 == 0 else "0"
+    # The one edit that there is: the words are blacked out.
+    told = {"body": "" if row.version else row.answer, "num_media": pictures, "date_sent": at, "price": None}
+    return shown | told | {"direction": "outbound-reply" if ours else "inbound", "status": "received"}
+
+
+def twilio_form(row: Row, url: str, **more: str) -> bytes:
+    """Return what the webhook says of a row."""
+    shown = twilio_row(row)
+    form = {"AccountSid": "AC1", "From": shown["from"], "To": shown["to"], "FromCountry": "TH", "ToZip": ""}
+    if row.number % 5 == 0:
+        form |= {"CallSid": shown["sid"], "CallStatus": "ringing", "Direction": "inbound"}
+    else:
+        form |= dict.fromkeys(("MessageSid", "SmsSid", "SmsMessageSid"), shown["sid"])
+        form |= {"Body": row.answer, "NumMedia": shown["num_media"], "SmsStatus": "received"}
+    if shown.get("num_media") == "1":
+        picture = f"{url}/2010-04-01/Accounts/AC1/Messages/{shown['sid']}/Media/ME1"
+        form |= {"MediaUrl0": picture, "MediaContentType0": "image/jpeg"}
+    return urlencode(form | more).encode()
+
+
 _DIALECTS: dict[str, Callable[[FakeSystem, Request], Response]] = {
     "/api/v2/assets/": _kobo,
     "/v1/projects/": _odk,
@@ -449,4 +528,5 @@ _DIALECTS: dict[str, Callable[[FakeSystem, Request], Response]] = {
     "/api/v2/cases": _primero,
     "/api/v2/tokens": _primero,
     "/api/v5/posts": _ushahidi,
+    "/2010-04-01/": _twilio,
 }

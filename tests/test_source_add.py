@@ -125,7 +125,7 @@ def test_what_is_not_said_of_a_source_stays_as_it_is(add):
         (("mine", "--connector", "nobody"), "the systems are"),
         (("mine", "--connector", "typeform", "--scheme", "basic"), "this system has typeform"),
         (("mine", "--scheme", "secret_path"), "this system has bearer"),
-        (("mine", "--connector", "twilio", "--pull-url", "https://x.example"), "cannot be asked"),
+        (("mine", "--connector", "connect", "--pull-url", "https://x.example"), "cannot be asked"),
         (("mine", "--mapping", "none"), "there is no mapping"),
         (("../mine",), "lower-case"),
     ],

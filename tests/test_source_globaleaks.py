@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -225,15 +226,14 @@ class Platform:
         if path == "/api/recipient/rtips":
             after = int(query["updated_after"])
             listed = [t for t in self.tips if stamp(t["update_date"]) >= after]
-            return 200, [{"id": t["id"], "update_date": t["update_date"], "accessible": True} for t in listed]
+            told = ("id", "update_date", "expiration_date")
+            return 200, [{k: t[k] for k in told} | {"accessible": True} for t in listed]
         found = [t for t in self.tips if path == f"/api/recipient/rtips/{t['id']}"]
         self.opened += [t["id"] for t in found]
         return (200, found[0]) if found else (404, {})
 
 
 def stamp(time: str) -> int:
-    from datetime import datetime
-
     return int(datetime.fromisoformat(time).timestamp())
 
 
@@ -283,7 +283,11 @@ def test_a_sweep_opens_no_report() -> None:
     with served(platform) as url:
         told = {"url": url}
         with asking(url, SYSTEM.pull.login(told, "session-id")) as http:
-            assert {s.root_id for s in SYSTEM.pull.sweep(http, told)} == {"tip-0", "tip-1", "tip-2"}
+            listed = list(SYSTEM.pull.sweep(http, told))
+            assert {s.root_id for s in listed} == {"tip-0", "tip-1", "tip-2"}
+            assert {s.at for s in listed} == {datetime.fromisoformat(TIP["expiration_date"])}, (
+                "the site deletes them then"
+            )
     assert platform.opened == []
 
 

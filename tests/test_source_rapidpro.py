@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from form_servers import swept
 from intake_fixtures import (
     INTAKE,
     MANIFEST,
@@ -23,9 +24,10 @@ from intake_fixtures import (
 )
 from local_api import asking, served
 
+from connectors.pulling.asking import moment
 from connectors.pulling.manners import Trouble
 from connectors.sources.rapidpro import SYSTEM
-from connectors.systems import Delivered, Page, Unreadable
+from connectors.systems import Delivered, Listed, Page, Unreadable
 
 RESTHOOK = "rapidpro__resthook_flow_results.json"
 MESSAGES = "rapidpro__api_messages_page.json"
@@ -232,8 +234,21 @@ def test_an_empty_workspace_has_no_page() -> None:
         assert ids(pull(url)) == ids(pull(url, what="runs")) == []
 
 
-def test_what_the_lists_forget_after_their_time_is_not_seen_to_vanish() -> None:
-    assert SYSTEM.pull.sweep is None
+def test_a_sweep_lists_messages_by_when_they_came_and_runs_by_when_they_last_went_on() -> None:
+    workspace = Workspace(7)
+    workspace.rows[2] |= {"visibility": "deleted", "text": "", "modified_on": workspace.time(50)}
+    with served(workspace) as url:
+        listed = {one.root_id: one for one in swept(SYSTEM.pull, {"url": url}, "s3cret")}
+        assert listed.keys() == {str(n) for n in range(7)}
+        assert [i for i, one in listed.items() if one.gone] == ["2"]
+        two = listed["2"]
+        assert (two.version, two.at) == (workspace.time(50), moment(workspace.time(2)))
+        workspace.rows = [
+            RUN | {"uuid": f"r-{n}", "created_on": workspace.time(n), "modified_on": workspace.time(n + 50)}
+            for n in range(5)
+        ]
+        runs = swept(SYSTEM.pull, {"url": url, "what": "runs"}, "s3cret")
+        assert runs[0] == Listed("r-0", workspace.time(50), at=moment(workspace.time(50))) and len(runs) == 5
 
 
 def test_our_token_follows_no_cursor_to_another_server() -> None:

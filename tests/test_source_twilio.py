@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import pytest
+from form_servers import fetched, swept
 from intake_fixtures import (
     INTAKE,
     MANIFEST,
@@ -16,9 +20,10 @@ from intake_fixtures import (
     read,
     taken,
 )
+from local_api import asking, served
 
 from connectors.sources.twilio import SYSTEM
-from connectors.systems import Delivered, Record, Unreadable
+from connectors.systems import Delivered, Listed, Page, Record, Unreadable
 
 SMS, VOICE, WHATSAPP = (f"twilio__{n}.txt" for n in ("sms_inbound", "voice_inbound", "whatsapp_inbound"))
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"
@@ -154,6 +159,199 @@ def test_the_fixtures_become_what_the_manifest_says(name: str) -> None:
     told = MANIFEST[name]["expect"]
     if "narrative" in told and told["narrative"] is None:
         assert only([one]).body.narratives == ()
+
+
+# Its API.
+
+
+class Account:
+    """Lists as their source has them: newest first, dates to the day, a token that names the next row."""
+
+    def __init__(self, messages: int = 0, calls: int = 0) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.rows = {
+            "messages": [self.message(f"SM{n:03}", hour=n) for n in range(messages)],
+            "calls": [self.call(f"CA{n:03}", hour=n, minute=30) for n in range(calls)],
+        }
+
+    @staticmethod
+    def when(hour: int, minute: int = 0) -> str:
+        return (
+            f"{'Mon' if hour < 24 else 'Tue'}, {16 + hour // 24} Nov 2026 {hour % 24:02}:{minute:02}:07 +0000"
+        )
+
+    def message(self, sid: str, hour: int, **more: Any) -> dict[str, Any]:
+        told = {
+            "sid": sid,
+            "direction": "inbound",
+            "status": "received",
+            "num_media": "0",
+            "body": f"body {sid}",
+        }
+        route = {"account_sid": "AC1", "from": "+66800000501", "to": "+66800009998", "price": None}
+        return told | route | {"date_created": self.when(hour), "date_sent": self.when(hour)} | more
+
+    def call(self, sid: str, hour: int, minute: int, **more: Any) -> dict[str, Any]:
+        told = {
+            "sid": sid,
+            "direction": "inbound",
+            "status": "completed",
+            "caller_name": None,
+            "duration": "60",
+        }
+        route = {"account_sid": "AC1", "from": "+266696687", "to": "+66800009998"}
+        return told | route | {"date_created": "", "start_time": self.when(hour, minute)} | more
+
+    def __call__(
+        self, method: str, path: str, query: dict[str, str], headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Any]:
+        if headers.get("authorization") != "Basic " + "U0sxOmtleQ==":  # SK1:key
+            return 401, {}
+        self.asked.append(query | {"path": path})
+        name = path.removeprefix("/2010-04-01/Accounts/AC1/").removesuffix(".json").lower()
+        if name.endswith("/media"):
+            uri = path.removesuffix(".json")
+            return 200, {"media_list": [{"content_type": "audio/ogg", "uri": f"{uri}/ME1.json"}]}
+        what, _, sid = name.partition("/")
+        if sid:
+            found = [row for row in self.rows[what] if row["sid"].lower() == sid]
+            return (200, found[0]) if found else (404, {})
+        rows = sorted(self.rows[what], key=lambda row: row["sid"], reverse=True)
+        day = query.get("DateSent>") or query.get("StartTime>") or ""
+        rows = [r for r in rows if f"2026-11-{(r.get('date_sent') or r.get('start_time'))[5:7]}" >= day]
+        rows = [r for r in rows if r["sid"] < query.get("PageToken", "Z")]
+        size = int(query["PageSize"])
+        more = httpx.QueryParams(query | {"PageToken": rows[size - 1]["sid"]}) if len(rows) > size else None
+        return 200, {what: rows[:size], "next_page_uri": f"{path}?{more}" if more else None}
+
+
+def pull(url: str, checkpoint: str | None = None, **options: str) -> list[Page]:
+    told = {"url": f"{url}/2010-04-01/Accounts/AC1", "page_size": "4", **options}
+    with asking(url, SYSTEM.pull.login(told, "SK1:key")) as http:
+        return list(SYSTEM.pull.since(http, told, checkpoint))
+
+
+def ids(pages: list[Page]) -> list[str]:
+    return [record["report_id"] for page in pages for record in page.records]
+
+
+def test_the_oldest_comes_first_though_the_newest_is_listed_first_and_the_rest_comes_from_a_checkpoint() -> (
+    None
+):
+    account = Account(30, 30)
+    with served(account) as url:
+        messages = pull(url)
+        assert ids(messages) == [f"SM{n:03}" for n in range(30)]
+        assert {query["path"][-13:] for query in account.asked} == {"Messages.json"}
+        both = pull(url, what="calls,messages")
+        assert ids(both) == [f"{kind}{n:03}" for n in range(30) for kind in ("SM", "CA")]
+        assert messages[-1].checkpoint == "2026-11-17T05:00:07+00:00"
+        account.asked.clear()
+        again = pull(url, "2026-11-17T02:30:07+00:00", what="messages,calls")
+        assert ids(again) == ["CA026", "SM027", "CA027", "SM028", "CA028", "SM029", "CA029"]
+        first = [query for query in account.asked if "PageToken" not in query]
+        assert [query.get("DateSent>") or query.get("StartTime>") for query in first] == ["2026-11-17"] * 2
+
+
+def test_every_page_has_a_checkpoint_of_its_own() -> None:
+    account = Account()
+    account.rows["messages"] = [account.message(f"SM{n:03}", hour=n // 20) for n in range(450)]
+    with served(account) as url:
+        pages = pull(url, page_size="1000")
+        assert [(len(p.records), p.checkpoint) for p in pages] == [
+            (200, "2026-11-16T09:00:07+00:00"),
+            (200, "2026-11-16T19:00:07+00:00"),
+            (50, "2026-11-16T22:00:07+00:00"),
+        ]
+        rest = ids(pull(url, pages[0].checkpoint, page_size="1000"))
+        assert {*rest} == {f"SM{n:03}" for n in range(180, 450)}, "all of its second again"
+
+
+def test_a_message_of_the_list_has_the_names_of_the_webhook_and_its_media() -> None:
+    account = Account()
+    account.rows["messages"] = [
+        account.message("MM1", 3, num_media="1", body="", **{"from": "whatsapp:+661"})
+    ]
+    with served(account) as url:
+        (record,) = pull(url)[0].records
+        picture = f"{url}/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1"
+        assert record == {
+            "kind": "message",
+            "report_id": "MM1",
+            "scheme": "whatsapp",
+            "phone": "+661",
+            "withheld": False,
+            "media": [{"url": picture, "content_type": "audio/ogg"}],
+            "AccountSid": "AC1",
+            "From": "whatsapp:+661",
+            "To": "+66800009998",
+            "MessageSid": "MM1",
+            "Body": "",
+            "NumMedia": "1",
+            "SmsStatus": "received",
+            "MediaUrl0": picture,
+            "MediaContentType0": "audio/ogg",
+            "Timestamp": "2026-11-16T03:00:07+00:00",
+        }
+
+
+def test_what_we_sent_and_what_has_not_come_whole_is_no_report() -> None:
+    account = Account(1, 1)
+    account.rows["messages"] += [
+        account.message("SM101", 1, direction="outbound-reply"),
+        account.message("SM102", 1, direction="outbound-api"),
+        account.message("SM103", 1, status="receiving"),
+    ]
+    account.rows["calls"].append(account.call("CA101", 1, 0, direction="outbound-dial"))
+    with served(account) as url:
+        told = {"url": f"{url}/2010-04-01/Accounts/AC1", "what": "messages,calls", "page_size": "9"}
+        assert ids(pull(url, what="messages,calls")) == ["SM000", "CA000"]
+        assert swept(SYSTEM.pull, told, "SK1:key") == [
+            Listed("SM000", "", at=datetime(2026, 11, 16, 0, 0, 7, tzinfo=UTC)),
+            Listed("CA000", "", at=datetime(2026, 11, 16, 0, 30, 7, tzinfo=UTC)),
+        ]
+        asked = ["SM101", "CA000", "SM999", "SM000"]
+        assert [r["report_id"] for r in fetched(SYSTEM.pull, told, asked, "SK1:key")] == ["CA000", "SM000"]
+
+
+def test_a_page_of_a_list_is_read_from_a_file_too() -> None:
+    account = Account(2, 1)
+    account.rows["messages"].append(account.message("SM101", 1, direction="outbound-reply"))
+    for what, number in (("messages", 2), ("calls", 1)):
+        records = read("twilio", {what: account.rows[what], "next_page_uri": None})
+        assert len(records) == number and {r["kind"] for r in records} == {what[:-1]}
+    (one,) = read("twilio", account.rows["calls"][0])
+    assert one["withheld"] and one["CallStatus"] == "completed"
+
+
+@pytest.mark.parametrize("number", ["+6680000XXXX", "whatsapp:+6680000XXXX"])
+def test_a_number_that_was_blacked_out_is_nobody(number: str) -> None:
+    record = form(MessageSid="SM1", From=number)
+    assert record["withheld"] and record["phone"] is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        [],
+        {},
+        {"messages": 7},
+        {"messages": [{}]},
+        {"messages": [{"sid": "SM1"}]},
+        {"messages": [{"sid": 1, "direction": "inbound"}]},
+        {"messages": [{"sid": "SM1", "direction": "inbound", "date_sent": "CANARY"}]},
+        {"messages": [{"sid": "SM1", "direction": "inbound", "date_sent": {"CANARY": 1}}]},
+    ],
+)
+def test_a_list_that_is_none_is_refused(page: Any) -> None:
+    with served(lambda *_: (200, page)) as url, pytest.raises(Unreadable, match=r"^shape$"):
+        pull(url)
+
+
+@pytest.mark.parametrize("options", [{"what": "faxes"}, {"what": "messages,"}, {"what": ""}])
+def test_lists_that_are_none_are_refused_before_anything_is_asked(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="what is"):
+        SYSTEM.pull.login(options, "AC1:token")
 
 
 HOTLINE = "twilio_hotline"

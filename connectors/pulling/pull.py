@@ -151,7 +151,7 @@ class Runner:
         except (ValueError, KeyError):
             raise Trouble("CONFIG") from None
         with Client(manners, pace, login, parts.now, parts.sleep) as http:
-            taker.fetch = _fetcher(pull, http, theirs)
+            taker.fetch, taker.says_less = _fetcher(pull, http, theirs), pull.says_less
             due = self._sweep_due(source.name, options) if sweep is None else sweep
             swept = Sweep(taker, pull, http, theirs) if pull.sweep and due else None
             failed = _tried(swept.listing) if swept else None

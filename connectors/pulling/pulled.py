@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from connectors.intake import Accepted, Delivery, Skipped, Taken, canonical_json, native
 from connectors.mapping import Mapped
 from connectors.pulling.manners import Now, Sleep, Trouble
-from connectors.pulling.pulls import Pulls, Root
+from connectors.pulling.pulls import Pulls, Root, hour_of
 from connectors.sources import Source
 from connectors.systems import Record
 from connectors.taking import dead, take_record
@@ -121,7 +121,7 @@ class Taker:
     def __init__(
         self, parts: Parts, source: Source, mapping: Mapped | None, options: Options, counts: Counter[str]
     ) -> None:
-        """Prepare; ``fetch`` and ``ongoing`` are set by those who know."""
+        """Prepare; ``fetch``, ``ongoing`` and ``says_less`` are set by those who know."""
         self.parts, self.source, self.mapping, self.options, self.counts = (
             parts,
             source,
@@ -131,6 +131,7 @@ class Taker:
         )
         self.fetch: Fetch | None = None
         self.ongoing = True  # not the first look at a source, so what has no time of its own is new
+        self.says_less = False  # what is here already is left as it is: `connectors/systems.py`
         self.verification: Verification = "PULL_TLS" if options.url.startswith(TLS) else "UNKNOWN"
         self.sweep = parts.pulls.sweeps(source.name)
         self.brought: set[bytes] = set()  # reports, by keyed hash, that pages brought
@@ -237,19 +238,31 @@ class Taker:
         about[root.root] = True
         if taken.op == "WITHDRAW":
             return self.withdrawal(root)
-        age = self.parts.now() - taken.body.submitted_at if taken.body.submitted_at else None
+        asked = wants_case(_Told(taken.body.consent, taken.body.consent_scopes, taken.test))
+        at = taken.body.submitted_at
+        hour = root.hour or (hour_of(at) if at else 0)
+        if self.says_less and not root.withdrawn and self._is_here(root):
+            self.counts["duplicate"] += 1
+            self.note(replace(root, taken=True, missing=0, wants_case=root.wants_case or asked, hour=hour))
+            return []
+        age = self.parts.now() - at if at else None
         if age is not None and age > timedelta(days=self.options.oldest_days):
             about[root.root] = False
             self.counts["too_old"] += 1  # the stream would refuse it
             return []
         old = not self.ongoing if age is None else age > timedelta(hours=self.options.backfill_after_hours)
-        asked = wants_case(_Told(taken.body.consent, taken.body.consent_scopes, taken.test))
         self.counts["returned"] += root.withdrawn
         version = self._versions.pop(root.root, root.version)
-        self.note(replace(root, version=version, taken=True, withdrawn=False, missing=0, wants_case=asked))
+        now = replace(
+            root, version=version, taken=True, withdrawn=False, missing=0, wants_case=asked, hour=hour
+        )
+        self.note(now)
         # What comes back after it was withdrawn is new, although its content has been here before.
         mark = canonical_json({"turn": root.turn}) if root.turn else b""
-        return [replace(taken, payload=taken.payload + mark, history=old)]
+        return [replace(taken, content=(taken.content or taken.payload) + mark, history=old)]
+
+    def _is_here(self, root: Root) -> bool:
+        return root.taken or root.root in self.parts.known(self.source.name, [root.root])
 
     def _accepted(self, deliveries: list[Delivery]) -> Iterator[tuple[Delivery, bool]]:
         try:

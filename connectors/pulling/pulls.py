@@ -1,12 +1,12 @@
 """What is remembered of pulls: how far each source was read, and which reports are there, as keyed hashes.
 
 ``home/pulls.db`` never holds an id in clear: of each report a keyed hash of its root id, the same as in the outbox, and
-one of its version; checkpoints, which may hold an id, are sealed.
+one of its version, and the hour of its time; checkpoints, which may hold an id, are sealed.
 """
 
 import fcntl
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS checkpoint (n INTEGER PRIMARY KEY AUTOINCREMENT, sour
 CREATE INDEX IF NOT EXISTS checkpoint_source ON checkpoint (source, n);
 CREATE TABLE IF NOT EXISTS root (source TEXT, root BLOB, version BLOB NOT NULL, taken INTEGER NOT NULL,
   turn INTEGER NOT NULL, withdrawn INTEGER NOT NULL, wants_case INTEGER NOT NULL, sweep INTEGER NOT NULL,
-  missing INTEGER NOT NULL, PRIMARY KEY (source, root)) WITHOUT ROWID;
+  missing INTEGER NOT NULL, hour INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (source, root)) WITHOUT ROWID;
 """
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?")
 _EPOCH = re.compile(r"1\d{9}(\.\d+)?")
@@ -68,6 +68,7 @@ class Root:
         wants_case: its worker asked the holder to act, so the holder must hear that it is gone.
         sweep: number of the last sweep that found it.
         missing: in how many sweeps in a row it was not found.
+        hour: the hour by which its source forgets, since 1970; 0 when that is not known.
     """
 
     root: bytes = field(repr=False)
@@ -78,6 +79,12 @@ class Root:
     wants_case: bool = False
     sweep: int = 0
     missing: int = 0
+    hour: int = 0
+
+
+def hour_of(at: datetime) -> int:
+    """Return the whole hours from 1970 to a time, 1 at least: no finer, as a time can tell who somebody is."""
+    return max(1, int(at.timestamp()) // 3600)
 
 
 class Pulls:
@@ -86,6 +93,13 @@ class Pulls:
     def __init__(self, home: Path, tokens: Tokens) -> None:
         """Open ``home/pulls.db``."""
         self._db, self._tokens, self._locks = open_database(home / "pulls.db", _DDL), tokens, home / "run"
+        if not self._has_hours():
+            with self._db.write():
+                if not self._has_hours():
+                    self._db.execute("ALTER TABLE root ADD COLUMN hour INTEGER NOT NULL DEFAULT 0")
+
+    def _has_hours(self) -> bool:
+        return "hour" in {row[1] for row in self._db.all("PRAGMA table_info(root)")}
 
     @contextmanager
     def held(self, source: str) -> Iterator[None]:
@@ -202,49 +216,55 @@ class Pulls:
         with self._db.write():
             self._save(source, roots)
 
-    def found(self, source: str, sweep: int, roots: Collection[bytes]) -> None:
-        """Note that a sweep found these reports."""
+    def found(self, source: str, sweep: int, roots: Mapping[bytes, int]) -> None:
+        """Note that a sweep found these reports, and their hours; 0 where it did not say."""
         with self._db.write():
             self._db.executemany(
-                "UPDATE root SET sweep = ?, missing = 0 WHERE source = ? AND root = ?",
-                [(sweep, source, root) for root in roots],
+                "UPDATE root SET sweep = ?, missing = 0, hour = coalesce(nullif(?, 0), hour)"
+                " WHERE source = ? AND root = ?",
+                [(sweep, hour, source, root) for root, hour in roots.items()],
             )
 
-    def share_missing(self, source: str, sweep: int) -> tuple[int, int, int]:
+    def share_missing(self, source: str, sweep: int, forgotten: int = -1) -> tuple[int, int, int]:
         """Return of the reports that should be there: how many a sweep did not find, how many there are, and how many
         of them a sweep has ever found.
+
+        What is of the hour ``forgotten`` or earlier, or of no hour that is known, need not be there.
         """
         row = self._db.one(
             "SELECT coalesce(sum(sweep < ?), 0), count(*), coalesce(sum(version != x''), 0) FROM root"
-            " WHERE source = ? AND taken AND NOT withdrawn",
-            *(sweep, source),
+            " WHERE source = ? AND taken AND NOT withdrawn AND hour > ?",
+            *(sweep, source, forgotten),
         )
         missing, of, matched = row or (0, 0, 0)
         return missing, of, matched
 
-    def miss(self, source: str, sweep: int) -> Iterator[Root]:
-        """Count one more sweep against what it did not find, and yield what has now been missing twice."""
+    def miss(self, source: str, sweep: int, forgotten: int = -1) -> Iterator[Root]:
+        """Count one more sweep against what it did not find and should have, as ``share_missing`` has it; yield what
+        has now been missing twice.
+        """
         with self._db.write():
             self._db.execute(
                 "DELETE FROM root WHERE source = ? AND sweep < ? AND NOT taken AND NOT withdrawn",
                 (source, sweep),
             )
             self._db.execute(
-                "UPDATE root SET missing = missing + 1 WHERE source = ? AND sweep < ? AND NOT withdrawn",
-                (source, sweep),
+                "UPDATE root SET missing = missing + 1 WHERE source = ? AND sweep < ? AND NOT withdrawn"
+                " AND hour > ?",
+                (source, sweep, forgotten),
             )
         after = b""
         while rows := self._db.all(
             f"SELECT {_COLUMNS} FROM root WHERE source = ? AND root > ? AND missing > 1 AND NOT withdrawn"  # noqa: S608
-            " ORDER BY root LIMIT 200",
-            *(source, after),
+            " AND hour > ? ORDER BY root LIMIT 200",
+            *(source, after, forgotten),
         ):
             after = rows[-1][0]
             yield from map(_root, rows)
 
     def _save(self, source: str, roots: Iterable[Root]) -> None:
         self._db.executemany(
-            f"INSERT OR REPLACE INTO root (source, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO root (source, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             [(source, *astuple(root)) for root in roots],
         )
 
@@ -252,9 +272,9 @@ class Pulls:
 _COLUMNS = ", ".join(Root.__dataclass_fields__)
 
 
-def _root(row: tuple[bytes, bytes, int, int, int, int, int, int]) -> Root:
-    root, version, taken, turn, withdrawn, wants_case, sweep, missing = row
-    return Root(root, version, bool(taken), turn, bool(withdrawn), bool(wants_case), sweep, missing)
+def _root(row: tuple[bytes, bytes, int, int, int, int, int, int, int]) -> Root:
+    root, version, taken, turn, withdrawn, wants_case, *counts = row
+    return Root(root, version, bool(taken), turn, bool(withdrawn), bool(wants_case), *counts)
 
 
 def _at(seconds: float | None) -> datetime | None:

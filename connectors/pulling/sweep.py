@@ -12,8 +12,10 @@ import httpx
 from connectors.intake import native
 from connectors.pulling.manners import Trouble
 from connectors.pulling.pulled import TOGETHER, Taker, parted, version_digest
-from connectors.pulling.pulls import Root
-from connectors.systems import Pull
+from connectors.pulling.pulls import Root, hour_of
+from connectors.systems import Listed, Pull
+
+_FOREVER = 1 << 62  # hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Sweep:
         self._parts, self._name, self._counts = taker.parts, taker.source.name, taker.counts
         self._wanted: dict[str, _Wanted] = {}
         self._number = 0
+        self._oldest: int | None = None  # hour of the oldest record that is listed
 
     def listing(self) -> None:
         """Go through all that is there; withdraw what the system says is gone."""
@@ -41,17 +44,22 @@ class Sweep:
         self._number = self._taker.sweep = pulls.begin_sweep(self._name)
         for some in parted(self._pull.sweep(self._http, self._options), TOGETHER):
             self._counts["listed"] += len(some)
-            gone, differ, found = [], {}, []
+            gone, differ, same, found = [], {}, [], {}
             for listed in some:
                 root = self._taker.root(native(tokens, self._name, listed.root_id))
                 version = version_digest(tokens, self._name, listed.version)
-                found.append(root.root)
+                hour = self._hour(listed)
+                found[root.root] = hour
+                now = replace(root, version=version, sweep=self._number, missing=0, hour=hour or root.hour)
                 if listed.gone:
                     gone.append(root)
+                elif self._pull.says_less and root.taken and not root.withdrawn:
+                    same.append(now)
                 elif root.withdrawn or root.version != version:
-                    differ[listed.root_id] = replace(root, version=version, sweep=self._number, missing=0)
+                    differ[listed.root_id] = now
             self._gone(gone)
             self._want(differ)
+            self._note(same)
             pulls.found(self._name, self._number, found)
 
     def settle(self) -> None:
@@ -107,7 +115,9 @@ class Sweep:
         """Note the versions that were listed."""
         for root in listed:
             known = self._taker.root(root.root)
-            self._taker.note(replace(known, version=root.version, sweep=root.sweep, missing=0))
+            self._taker.note(
+                replace(known, version=root.version, sweep=root.sweep, missing=0, hour=root.hour)
+            )
         self._taker.save()
 
     def _gone(self, roots: Sequence[Root]) -> None:
@@ -120,7 +130,8 @@ class Sweep:
 
     def _vanished(self) -> str:
         """Withdraw what this sweep and the one before did not find; return why not, where that is not believed."""
-        missing, of, matched = self._parts.pulls.share_missing(self._name, self._number)
+        pulls, name, forgotten = self._parts.pulls, self._name, self._forgotten()
+        missing, of, matched = pulls.share_missing(name, self._number, forgotten)
         if of and not matched and self._counts["listed"]:
             return "MISMATCHED"
         if not matched:
@@ -128,6 +139,23 @@ class Sweep:
         if missing > 3 and missing * 100 > self._taker.options.max_vanished_percent * of:
             self._counts["doubted"] += missing
             return "DOUBTED"
-        for roots in parted(self._parts.pulls.miss(self._name, self._number), TOGETHER):
+        for roots in parted(pulls.miss(name, self._number, forgotten), TOGETHER):
             self._gone(roots)
         return ""
+
+    def _hour(self, listed: Listed) -> int:
+        """Return the hour of what is listed, 0 where it has none; keep the earliest."""
+        if listed.at is None:
+            return 0
+        hour = hour_of(listed.at)
+        self._oldest = hour if self._oldest is None else min(hour, self._oldest)
+        return hour
+
+    def _forgotten(self) -> int:
+        """Return the last hour of which the system may have forgotten some; -1 where it forgets nothing.
+
+        Within the hour of the oldest that is listed nobody can tell. Where nothing is listed, all may be forgotten.
+        """
+        if not self._pull.forgets:
+            return -1
+        return _FOREVER if self._oldest is None else self._oldest

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import httpx
 
-from connectors.pulling.asking import ask, ask_one
+from connectors.pulling.asking import ask, ask_one, moment
 from connectors.pulling.globaleaks_login import Login
 from connectors.reading.payload import dicts, json_value
 from connectors.systems import Delivered, Listed, Page, Pull, Record, System, Unreadable
@@ -186,7 +186,9 @@ def _seconds(time: str) -> int:
 
 def _sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
     for row in _list(http, options, 0):
-        yield Listed(str(row.get("id")), str(row.get("update_date") or ""))
+        ends = row.get("expiration_date")  # the site deletes a report then, whatever its worker wants
+        at = moment(ends) if ends else None
+        yield Listed(str(row.get("id")), str(row.get("update_date") or ""), at=at)
 
 
 def _fetch(http: httpx.Client, options: Mapping[str, str], ids: list[str]) -> Iterator[Record]:
@@ -208,6 +210,6 @@ def _login(options: Mapping[str, str], secret: str) -> Mapping[str, Any]:
 SYSTEM = System(
     name="globaleaks",
     records=_records,
-    pull=Pull(since=_since, login=_login, sweep=_sweep, fetch=_fetch),
+    pull=Pull(since=_since, login=_login, sweep=_sweep, fetch=_fetch, forgets=True),
     form="context_id",
 )

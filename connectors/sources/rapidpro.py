@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from connectors.intake import canonical_json
-from connectors.pulling.asking import ask
+from connectors.pulling.asking import ask, moment
 from connectors.reading.payload import dicts, inside, json_value, without
-from connectors.systems import Answers, Delivered, Page, Pull, Record, System, Unreadable
+from connectors.systems import Answers, Delivered, Listed, Page, Pull, Record, System, Unreadable
 
 _URL = re.compile(r"^([\w.+-]+/[\w.+-]+|[a-z]+):(https?://.*|/.*)$", re.DOTALL)
 
@@ -111,8 +111,8 @@ def _attachments(given: Any) -> list[dict[str, Any]]:
 
 
 # The API. `folder=incoming` lists messages by when they were changed, deleted ones too; other folders do neither.
-# There is no sweep: its lists forget messages and runs after 90 days, which withdraws nothing; what is deleted before
-# comes with the pull.
+# Its lists forget: after 90 days, unless its administrator says otherwise, messages by when they came and runs by when
+# they last went on.
 
 
 def _first(options: Mapping[str, str], after: str | None) -> tuple[str, dict[str, str]]:
@@ -153,6 +153,16 @@ def _turned_round(
         yield Page(tuple(_record(row) for row in reversed(rows)), checkpoint or "")
 
 
+def _sweep(http: httpx.Client, options: Mapping[str, str]) -> Iterator[Listed]:
+    url, params = _first(options, None)
+    for _, _, rows in _walk(http, url, params):
+        for row in rows:
+            record, changed = _record(row), str(row.get("modified_on") or "")
+            at = record.get("created_on") if record["kind"] == "message" else changed
+            root = str(record["report_id"] or "")
+            yield Listed(root, changed, row.get("visibility") == "deleted", moment(at))
+
+
 def _walk(
     http: httpx.Client, url: str, params: dict[str, str] | None
 ) -> Iterator[tuple[str, dict[str, str] | None, list[dict[str, Any]]]]:
@@ -184,6 +194,8 @@ SYSTEM = System(
     pull=Pull(
         since=_since,
         login=lambda options, secret: {"headers": {"Authorization": f"Token {secret}"}},
+        sweep=_sweep,
+        forgets=True,
     ),
     form="flow.uuid",
 )

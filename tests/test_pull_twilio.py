@@ -124,6 +124,20 @@ def test_what_was_blacked_out_over_there_stays_as_it_was_told(node: Node, fake: 
     assert told(node, row) == before
 
 
+def test_a_message_that_was_blacked_out_before_it_was_pulled_gets_its_words_from_a_late_webhook(
+    node: Node, fake: FakeSystem
+) -> None:
+    row = fake.world.rows[3]
+    fake.world.edit(4)
+    row.answer = "they keep our passports"
+    node.run(sweep=True)
+    assert told(node, row) == ""
+    assert not called(node, fake, row)
+    node.run(sweep=True)
+    assert told(node, row) == "they keep our passports"
+    assert len({e.report_uid for e in node.events()}) == 10
+
+
 def test_a_call_that_told_more_by_webhook_is_not_made_less_by_the_list(node: Node, fake: FakeSystem) -> None:
     call = fake.world.rows[4]
     called(node, fake, call, RecordingSid="RE1", RecordingUrl="https://api.twilio.com/RE1")

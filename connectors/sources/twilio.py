@@ -239,9 +239,8 @@ def _login(options: Mapping[str, str], secret: str) -> Mapping[str, Any]:
 
 
 def _content(record: Record) -> str | None:
-    # Nobody can edit a message; its delivery, its event and its row in the list are the same in other words. What
-    # was blacked out over there since is no other message.
-    return f"message {record['report_id']}" if record["kind"] == "message" else None
+    # Its delivery, its event and its row in the list say the same of a message with more or less about its route.
+    return f"{record['report_id']} {record.get('Body') or ''}" if record["kind"] == "message" else None
 
 
 SYSTEM = System(

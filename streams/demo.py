@@ -59,13 +59,15 @@ class Summary:
     planted: int = 0
     found: int = 0
     false: int = 0
+    false_of_the_country: int = 0
     single_workplace_alerts: int = 0
     conserved: bool = False
 
     @property
     def good(self) -> bool:
         """Tell whether the season went as it must."""
-        return self.conserved and self.found == self.planted and self.single_workplace_alerts == 0
+        told = self.found == self.planted and self.false_of_the_country <= 1
+        return self.conserved and told and self.single_workplace_alerts == 0
 
 
 def prepare(home: Path, season: Season) -> dict[str, str]:
@@ -103,13 +105,12 @@ async def play(
     async with aiohttp.ClientSession(run.url) as client:
         for day in range(season.days):
             midnight = season.start + timedelta(days=day)
-            clock.at = max(clock.at, midnight + timedelta(minutes=30))
-            for token in tokens.values():
-                await client.post("/v1/heartbeat", headers={"Authorization": f"Bearer {token}"})
             today = [d for d in season.deliveries if midnight <= d.at < midnight + timedelta(days=1)]
-            for hour, group in groupby(today, key=lambda d: d.at.replace(minute=0, second=0, microsecond=0)):
-                clock.at = hour + timedelta(minutes=30)
-                answers += await _deliver(node, client, door, list(group), tokens)
+            by_hour = {hour: list(group) for hour, group in groupby(today, key=lambda d: d.at.hour)}
+            for hour in range(24):
+                clock.at = max(clock.at, midnight + timedelta(hours=hour, minutes=30))
+                await asyncio.gather(*(_beat(client, token) for token in tokens.values()))
+                answers += await _deliver(node, client, door, by_hour.get(hour, []), tokens)
             while await asyncio.to_thread(outbox.backlog):  # noqa: ASYNC110 - another thread settles it
                 await asyncio.sleep(0.02)
             clock.at = midnight + timedelta(days=1, seconds=node.policy.publish_offset_seconds)
@@ -119,6 +120,11 @@ async def play(
     bar.close()
     await _until_told(node, clock.at)
     return await asyncio.to_thread(_summary, node, season, answers)
+
+
+async def _beat(client: aiohttp.ClientSession, token: str) -> None:
+    async with client.post("/v1/heartbeat", headers={"Authorization": f"Bearer {token}"}):
+        pass
 
 
 async def _deliver(
@@ -206,7 +212,9 @@ def _judge(summary: Summary, season: Season, alerts: Sequence[dict[str, Any]]) -
     summary.alerts, summary.planted = len(alerts), len(planted)
     summary.found = sum(any(_tells_of(a, o, season) for a in alerts) for o in planted)
     summary.single_workplace_alerts = sum(any(_tells_of(a, o, season) for o in single) for a in alerts)
-    summary.false = sum(not any(_tells_of(a, o, season) for o in planted) for a in alerts)
+    false = [a for a in alerts if not any(_tells_of(a, o, season) for o in planted)]
+    summary.false = len(false)
+    summary.false_of_the_country = sum(a["sector"] == a["region"] == "ALL" for a in false)
 
 
 def _tells_of(alert: dict[str, Any], outbreak: Outbreak, season: Season) -> bool:
@@ -235,7 +243,8 @@ def in_words(summary: Summary) -> str:
             f"  nothing lost     {equation}: {'exact' if summary.conserved else 'NOT EXACT'}",
             f"  released         {summary.windows_closed} windows closed, {summary.cells_released} cells, each with noise",
             f"  alerts           {summary.planted} outbreaks planted, {summary.found} found,"
-            f" {summary.false} false; the single workplace raised {summary.single_workplace_alerts}",
+            f" {summary.false} false, {summary.false_of_the_country} of them of the whole country;"
+            f" the single workplace raised {summary.single_workplace_alerts}",
         ]
     )
 

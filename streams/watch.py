@@ -12,7 +12,9 @@ import numpy as np
 
 from connectors.clickhouse import ClickHouse
 from schemas.events import Alert, Release
+from schemas.silence import Coverage, missed
 from streams.steps.alert import hourly_alerts, places_alerts
+from streams.steps.detect import Flags, Tuning
 from streams.steps.policy import Policy, Table
 
 # How far back a look goes: two years of days, thirty days of hours.
@@ -39,7 +41,8 @@ class Watcher:
         for table in self._policy.tables:
             if table.window_hours != 24 and table.name in since:
                 starts, values = self._history(table)
-                alerts = hourly_alerts(table, self._policy.domain(table), starts, values)
+                silent = self._silent([table], starts, Tuning.hourly(1))
+                alerts = hourly_alerts(table, self._policy.domain(table), starts, values, silent)
                 found += [a for a in alerts if a.updated_at >= since[table.name]]
         return found
 
@@ -49,7 +52,17 @@ class Watcher:
         days = sorted(set.intersection(*(set(starts) for starts, _ in histories)))
         rows = [values[[starts.index(d) for d in days]] for starts, values in histories]
         domains = [self._policy.domain(t) for t in tables]
-        return places_alerts(tables, domains, days, rows)
+        return places_alerts(tables, domains, days, rows, self._silent(tables, days, Tuning.daily(1)))
+
+    def _silent(self, tables: Sequence[Table], starts: Sequence[datetime], tuning: Tuning) -> Flags:
+        """Tell in which windows a source was silent, by the releases of any of the tables."""
+        rows = self._db.query(
+            "SELECT window_start, any(sources_connected), if(any(manifest) = '', NULL, min(sources_heard))"
+            " FROM released.releases FINAL WHERE table IN {tables:Array(String)} GROUP BY window_start",
+            tables=[table.name for table in tables],
+        )
+        known = {start: Coverage(start, connected, heard) for start, connected, heard in rows}
+        return np.array(missed([known.get(start) for start in starts], tuning.history), dtype=np.bool_)
 
     def _history(self, table: Table) -> tuple[list[datetime], np.ndarray[Any, Any]]:
         """Return the starts of the newest windows and their values [windows, cells], in domain order."""

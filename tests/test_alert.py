@@ -7,7 +7,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from streams.steps.alert import DETECTOR, hourly_alerts, places_alerts, what, where
+from streams.steps.alert import DETECTOR, hourly_alerts, places_alerts
 from streams.steps.noise import Noise, e90
 from streams.steps.policy import parse
 
@@ -110,21 +110,60 @@ def test_an_hourly_rise_is_told_with_its_hour():
     assert "the whole country" in alert.reason and "23:00 UTC" in alert.reason
 
 
-@pytest.mark.parametrize(
-    ("cell", "words"),
-    [
-        (("DEB", "C", "ALL"), "manufacturing"),
-        (("DEB", "OTHER", "ALL"), "workplaces of unknown sector"),
-        (("DEB", "ALL", "OTHER"), "unknown provinces"),
-        (("DEB", "ALL", "ALL"), "the whole country"),
-    ],
-)
-def test_a_cell_says_where_it_is(cell, words):
-    assert where(cell) == words
+def everywhere(number=60, first=30, last=44, rise=9):
+    """Debt bondage rises in every sector and every province, the country by some 200 workplaces a day."""
+    values = days(number=60, rise=0)
+    for table, domain in zip(values, DOMAINS, strict=True):
+        cells = [n for n, cell in enumerate(domain) if cell[0] == "DEB"]
+        table[first:last, cells] += round(rise * 22 / len(cells))
+        table[first:last, cells[:3]] += 25
+    return [table[:number] for table in values]
 
 
-def test_every_cell_of_every_table_has_words():
-    for table in POLICY.tables:
-        for cell in POLICY.domain(table):
-            assert where(cell) and what(cell[0])
-    assert what("OTHER") == "other problems"
+def test_a_rise_everywhere_is_one_alert_for_the_country_that_lists_its_strongest_parts():
+    alerts = told(everywhere(40))
+    (whole,) = [a for a in alerts if not a.part_of]
+    assert (whole.table, whole.indicator, whole.sector, whole.region) == ("national", "DEB", "ALL", "ALL")
+    assert (whole.lead_sector, whole.lead_region, whole.state) == ("ALL", "ALL", "OPEN")
+    assert {a.part_of for a in alerts if a is not whole} == {whole.alert_id}
+    assert 6 <= len(whole.parts) <= 30
+    strongest = {(p.sector, p.region) for p in whole.parts[:6]}
+    assert ("A", "ALL") in strongest and ("ALL", "TH-10") in strongest
+    assert "in the whole country" in whole.reason and "It shows most in" in whole.reason
+    assert whole.score >= whole.threshold == pytest.approx(np.log10(365 * 12), abs=1e-3)
+    assert whole.release_id == f"{REGIONS.name}/2026-02-09T00:00Z" and whole.watched == 12
+
+
+def test_whatever_is_paged_on_the_way_of_a_rise_everywhere_is_the_country_and_at_most_two_others():
+    paged = {}
+    for number in range(30, 60):
+        for alert in told(everywhere(number)):
+            paged.setdefault(alert.alert_id, alert)
+    standing = [a for a in paged.values() if not a.part_of]
+    assert sum(a.table == "national" for a in standing) == 1 and len(standing) <= 3
+
+
+def test_an_alert_of_one_place_is_not_one_of_the_country_too():
+    assert [a.table for a in told(days(number=45, rise=100))] != ["national"]
+    assert len(told(days(number=45, rise=100))) == 1
+
+
+def test_the_figure_of_the_country_is_the_average_of_both_tables():
+    values = everywhere(40)
+    whole = next(a for a in told(values) if a.table == "national")
+    sums = [
+        v[-1, [n for n, c in enumerate(d) if c[0] == "DEB"]].sum()
+        for v, d in zip(values, DOMAINS, strict=True)
+    ]
+    assert whole.value == round((79 * sums[0] + 22 * sums[1]) / 101)
+    assert whole.e90 == e90(Noise("discrete_gaussian", (22 * 79 / 101 * SECTORS.noise.variance) ** 0.5))
+
+
+def test_a_rise_that_comes_back_keeps_its_alert():
+    values = days(number=60, first=25, last=32)
+    for table, column in zip(values, ROSE, strict=True):
+        table[45:, column] += 60
+    closed, again = ([v[:number] for v in values] for number in (44, 48))
+    (then,), (now,) = told(closed), told(again)
+    assert (then.state, now.state, then.alert_id) == ("CLOSED", "OPEN", now.alert_id)
+    assert now.since == then.since and now.closed_at is None and now.updated_at > then.updated_at

@@ -578,7 +578,7 @@ def _committed(journal):
 
 @pytest.mark.guards("R11")
 def test_what_raises_alerts_is_given_released_numbers_and_reads_nothing_else():
-    for name in ("alert", "detect", "corroborate", "episodes"):
+    for name in ("alert", "detect", "corroborate", "episodes", "hierarchy"):
         tree = ast.parse((ROOT / f"streams/steps/{name}.py").read_text(encoding="utf-8"))
         found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert not {

@@ -1,21 +1,35 @@
 """The watcher over real ClickHouse (chDB): released numbers in, alerts out."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
-from released_days import HOURLY, POLICY, REGIONS, SECTORS, START, releases
+from released_days import HOURLY, JUMP, POLICY, REGIONS, SECTORS, START, releases
+from test_releaser import land
 
+import streams.journal
+from schemas.events import Release
 from streams import watch
-from streams.agents.watch import cell_rows
+from streams.agents.watch import cell_rows, manifest_row
+from streams.journal import Journal
+from streams.landed import landed
+from streams.releaser import Releaser
+from streams.restore import newest
+from streams.steps.explain import Coverage
+from streams.steps.hierarchy import sums
+from streams.steps.noise import e90
 from streams.watch import Watcher
 
 
 @pytest.fixture
 def db(clickhouse):
-    clickhouse.command("TRUNCATE TABLE released.cells")
+    for table in ("released.cells", "released.releases", "sealed.contributions"):
+        clickhouse.command(f"TRUNCATE TABLE {table}")
     return clickhouse
 
 
@@ -100,6 +114,22 @@ def test_hours_are_watched_too(db):
     assert (alert.table, alert.indicator, alert.region) == ("national_indicator", "RID", "ALL")
 
 
+def test_the_figures_of_the_country_are_those_of_the_published_view(db):
+    for table in (SECTORS, REGIONS):
+        keep_whole(db, *releases(table, windows=5, seed=len(table.name)))
+    values = np.concatenate([Watcher(db, POLICY)._history(t)[1] for t in (SECTORS, REGIONS)], axis=1)
+    adds = sums([([c[0] for c in POLICY.domain(t)], t.noise) for t in (SECTORS, REGIONS)])
+    indicators = list(dict.fromkeys(c[0] for c in POLICY.domain(SECTORS)))
+    view = db.query("SELECT day, indicator, value, e90 FROM released.national WHERE indicator != 'ALL'")
+    ours = {
+        ((START + timedelta(days=day)).date(), indicator): int(value)
+        for day, row in enumerate(adds.of(values))
+        for indicator, value in zip(indicators, row, strict=True)
+    }
+    assert ours == {(day, indicator): value for day, indicator, value, _ in view}
+    assert {band for *_, band in view} == {e90(adds.noise)}
+
+
 def test_no_release_no_alert(db):
     assert Watcher(db, POLICY).look([]) == []
 
@@ -115,5 +145,85 @@ def test_the_watcher_reads_released_numbers_and_nothing_else(db, told):
 
     assert Watcher(Overheard(), POLICY).look([told])
     tables = {table for sql in asked for table in re.findall(r"(?:FROM|JOIN)\s+([\w.]+)", sql)}
-    assert tables == {"released.cells"}
+    assert tables == {"released.cells", "released.releases"}
     assert not re.search(r"\b(sealed|cases)\.", Path(watch.__file__).read_text(encoding="utf-8"))
+
+
+def with_sources(releases, heard):
+    """Releases that say of their sources how many of three were heard; ``heard`` by the number of the window."""
+    for n, release in enumerate(releases):
+        yield replace(release, sources_connected=3, sources_heard=heard.get(n, 3), manifest="{}")
+
+
+def keep_whole(db, *releases):
+    """Insert releases with what they say of their sources; returns the last."""
+    db.insert("released.releases", [manifest_row(release) for release in releases], uuid4().hex)
+    return keep(db, *releases)
+
+
+@pytest.mark.parametrize(("silence", "state"), [({}, "CLOSED"), (dict.fromkeys(range(34, 44), 2), "OPEN")])
+def test_an_alert_is_not_closed_while_a_source_is_silent(db, silence, state):
+    for table in (SECTORS, REGIONS):
+        made = [r if n < 32 else replace(r, cells=calm(r)) for n, r in enumerate(releases(table, windows=44))]
+        keep_whole(db, *with_sources(made, silence))
+    (alert,) = Watcher(db, POLICY).look(list(releases(SECTORS, windows=1)))
+    assert alert.state == state
+
+
+def calm(release):
+    jump = JUMP[release.table]
+    return tuple(
+        replace(c, value=c.value - 80 * ((c.indicator, c.sector, c.region) == jump)) for c in release.cells
+    )
+
+
+class Wire:
+    """A broker that puts releases where the watching agent does."""
+
+    def __init__(self, db, codec):
+        self.db, self.codec, self.told = db, codec, []
+
+    def send(self, messages):
+        new = [self.codec.decode(Release, message.value) for message in messages]
+        keep_whole(self.db, *new)
+        self.told += new
+
+
+@pytest.mark.guards("R11")
+def test_the_same_releases_of_different_reports_make_the_same_alerts(
+    db, tmp_path, tokens, codec, monkeypatch
+):
+    """From the reports on: two nodes that got other reports, and whose noise made the same numbers of them."""
+    begun = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=25)
+    end, policy = begun + timedelta(days=24), replace(POLICY, tables=(SECTORS, REGIONS))
+
+    def season(name, every):
+        for table in ("released.cells", "released.releases", "sealed.contributions"):
+            db.command(f"TRUNCATE TABLE {table}")
+        for day in range(0, 24, every):
+            land(db, begun + timedelta(days=day), indicators=["DEB", "WOW"][: every % 2 + 1])
+        counted = []
+
+        def released(counts, **_):
+            counted.append(sum(counts))
+            rng = np.random.default_rng(len(counted))
+            return [
+                int(v) + 90 * (n == 0 and len(counted) > 44)
+                for n, v in enumerate(rng.integers(-5, 6, len(counts)))
+            ]
+
+        monkeypatch.setattr(streams.journal, "draw", released)
+        wire = Wire(db, codec)
+        journal = Journal(tmp_path / f"{name}.db", policy, tokens, codec)
+        releaser = Releaser(
+            journal, partial(landed, db), partial(newest, db), wire, policy, lambda *_: Coverage(3, 3)
+        )
+        releaser.release_due(begun)
+        releaser.release_due(end + timedelta(minutes=5))
+        releaser.publish(end + timedelta(minutes=10))
+        return counted, wire.told, Watcher(db, policy).look(wire.told)
+
+    few, first, alerts = season("few", 12)
+    many, second, same = season("many", 1)
+    assert first == second and sum(many) > 5 * sum(few) > 0
+    assert alerts == same and alerts

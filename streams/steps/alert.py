@@ -1,27 +1,59 @@
 """Alert: from rises in released numbers to what people are told."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from math import log10
+from math import log10, sqrt
 
 import numpy as np
 
-from schemas.codelists import codes
 from schemas.events import Alert, AlertEnding, AlertPart
-from streams.steps.corroborate import Group, Rise, corroborate
-from streams.steps.detect import Detection, Integers, Tuning, detect
-from streams.steps.episodes import Episode, episodes, reason
-from streams.steps.noise import e90
-from streams.steps.policy import ALL, OTHER, Cell, Table
+from schemas.telling import reason
+from streams.steps.corroborate import Group, corroborate
+from streams.steps.detect import Flags, Integers, Tuning, detect
+from streams.steps.episodes import Episode, of_cells, of_groups
+from streams.steps.hierarchy import country, sums
+from streams.steps.noise import Floats, Noise, e90
+from streams.steps.policy import ALL, Cell, Table
 
 DETECTOR = "mixture-shiryaev-roberts/1"
+COUNTRY = "national"  # the whole country by day, as in the view released.national
+_FALSE_PER_YEAR = 1.0
 _MOST_PARTS = 30
+_STANDS_OUT = 3.0  # standard deviations, over the whole episode: such a cell is listed as part of it
 _ENDINGS: Mapping[str | None, AlertEnding] = {None: "NONE", "quiet": "QUIET", "usual": "USUAL"}
 
 
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What the alerts of some figures have in common.
+
+    Attributes:
+        table: what it is called in the alert.
+        releases: the table whose releases change these alerts last.
+        starts: start of each window.
+        hours: length of a window.
+        noise: of a figure.
+        watched: how many cells and groups of cells share the promise.
+        threshold: log10 of the evidence it takes.
+    """
+
+    table: str
+    releases: str
+    starts: Sequence[datetime]
+    hours: int
+    noise: Noise
+    watched: int
+    threshold: float
+
+
 def hourly_alerts(
-    table: Table, domain: Sequence[Cell], starts: Sequence[datetime], values: Integers
+    table: Table,
+    domain: Sequence[Cell],
+    starts: Sequence[datetime],
+    values: Integers,
+    silent: Flags | None = None,
 ) -> list[Alert]:
     """Return every episode of a table of short windows, cell by cell.
 
@@ -30,11 +62,21 @@ def hourly_alerts(
         domain: its cells, in the order of the columns of ``values``.
         starts: start of each window, in the order of the rows.
         values: released integers [windows, cells].
+        silent: windows in which a source was silent, as ``detect`` takes them.
     """
-    detection = detect(values, table.noise, Tuning.hourly(len(domain)))
+    detection = detect(values, table.noise, Tuning.hourly(len(domain)), silent)
+    told = _Told(
+        table=table.name,
+        releases=table.name,
+        starts=starts,
+        hours=table.window_hours,
+        noise=table.noise,
+        watched=len(domain),
+        threshold=log10(detection.tuning.threshold),
+    )
     return [
-        _alert(table, domain[e.cell], starts, detection, e, ALL, len(domain))
-        for e in episodes(detection, values)
+        _alert(told, domain[e.lead], e, values[:, e.lead], detection.baseline[:, e.lead])
+        for e in of_cells(detection)
     ]
 
 
@@ -43,23 +85,74 @@ def places_alerts(
     domains: Sequence[Sequence[Cell]],
     starts: Sequence[datetime],
     values: Sequence[Integers],
+    silent: Flags | None = None,
 ) -> list[Alert]:
-    """Return every episode of the daily tables, looked at together.
+    """Return every episode of the daily tables, looked at together, and of the whole country above them.
 
     Arguments as in ``hourly_alerts``, one per table; all tables share the windows and the noise: the policy sees to it.
     """
-    columns = [(table, cell) for table, domain in zip(tables, domains, strict=True) for cell in domain]
+    columns = [(table.name, cell) for table, domain in zip(tables, domains, strict=True) for cell in domain]
+    cells = [cell for _, cell in columns]
     side_by_side = np.concatenate(values, axis=1)
-    tuning = Tuning.daily(len(columns))
-    detection = detect(side_by_side, tables[0].noise, tuning)
-    groups = _groups(tuple(cell for _, cell in columns))
+    detection = detect(side_by_side, tables[0].noise, Tuning.daily(len(columns)), silent)
+    groups = _groups(tuple(cells))
     threshold = 365.0 * len(groups)
-    found = []
-    for rise in corroborate(side_by_side, detection, groups, threshold):
-        table, cell = columns[rise.lead]
-        others = [columns[i][1] for i in rise.cells if i != rise.lead]
+    narrow = of_groups(corroborate(side_by_side, detection, groups, threshold), detection.tuning)
+    adds = sums([([cell[0] for cell in domain], t.noise) for t, domain in zip(tables, domains, strict=True)])
+    tuning = Tuning.daily(len(adds.members))
+    whole = country(side_by_side, detection.baseline, narrow, adds, tuning, silent)
+
+    below = _Told(
+        table="",
+        releases="",
+        starts=starts,
+        hours=tables[0].window_hours,
+        noise=tables[0].noise,
+        watched=len(groups),
+        threshold=log10(threshold),
+    )
+    above = replace(
+        below,
+        table=COUNTRY,
+        releases=tables[-1].name,
+        noise=adds.noise,
+        watched=len(adds.members),
+        threshold=log10(tuning.threshold),
+    )
+    excess = np.nan_to_num((side_by_side - detection.baseline) / detection.sd)
+    found: list[Alert] = []
+    for place, episode in enumerate(whole.episodes):
+        inside = [narrow[n] for n, of in whole.part_of.items() if of == place]
+        beyond = [above.threshold + part.score - below.threshold for part in inside]
+        members = adds.members[episode.lead]
+        parts = _rose(excess, episode, members, {c for part in inside for c in part.cells})
         found.append(
-            _place_alert(table, cell, others, starts, detection, side_by_side, rise, threshold, len(groups))
+            _alert(
+                above,
+                (cells[members[0]][0], ALL, ALL),
+                replace(episode, score=max(episode.score, *beyond, 0.0)),
+                whole.figures[:, episode.lead],
+                whole.detection.baseline[:, episode.lead],
+                [cells[c] for c in parts],
+            )
+        )
+    taken = {c for e in narrow for c in e.cells}
+    for n, episode in enumerate(narrow):
+        lead = episode.lead
+        members = next(m for m in adds.members if lead in m)
+        partners = [c for c in episode.cells if c != lead]
+        also = _rose(excess, episode, [c for c in members if c not in taken])
+        found.append(
+            _alert(
+                replace(below, table=columns[lead][0], releases=columns[lead][0]),
+                cells[lead],
+                episode,
+                side_by_side[:, lead],
+                detection.baseline[:, lead],
+                [cells[c] for c in (*partners, *also)],
+                paired=bool(partners),
+                part_of=found[whole.part_of[n]].alert_id if n in whole.part_of else "",
+            )
         )
     return found
 
@@ -73,119 +166,59 @@ def _groups(cells: tuple[Cell, ...]) -> tuple[Group, ...]:
     return (*((i,) for i in range(len(cells))), *pairs)
 
 
-def _place_alert(
-    table: Table,
-    cell: Cell,
-    others: Sequence[Cell],
-    starts: Sequence[datetime],
-    detection: Detection,
-    values: Integers,
-    rise: Rise,
-    threshold: float,
-    groups: int,
-) -> Alert:
-    latest = len(starts) - 1 if rise.closed is None else rise.closed
-    episode = Episode(
-        cell=rise.lead,
-        since=rise.since,
-        opened=rise.opened,
-        last_alarm=rise.last_alarm,
-        closed=rise.closed,
-        peak_value=int(values[rise.since : latest + 1, rise.lead].max()),
-        baseline_at_open=float(detection.baseline[rise.opened, rise.lead]),
-        sd=float(detection.sd[rise.opened, rise.lead]),
-        score=rise.score,
-        value_now=int(values[latest, rise.lead]),
-        ending=None if rise.closed is None else "quiet",
-    )
-    place = f"{where(cell)}, most of all {within(others[0])}" if others else where(cell)
-    return _alert(table, cell, starts, detection, episode, place, groups, others, log10(threshold))
+def _rose(excess: Floats, episode: Episode, among: Sequence[int], always: Container[int] = ()) -> list[int]:
+    """Return the cells that rose during an episode, strongest first; those of ``always`` in any case."""
+    run = excess[episode.since : None if episode.closed is None else episode.closed + 1]
+    strength = run.sum(axis=0) / sqrt(len(run))
+    rose = [c for c in among if strength[c] >= _STANDS_OUT or c in always]
+    return sorted(rose, key=lambda c: -strength[c])
 
 
 def _alert(
-    table: Table,
+    told: _Told,
     cell: Cell,
-    starts: Sequence[datetime],
-    detection: Detection,
     episode: Episode,
-    place: str,
-    cells: int,
+    figures: Integers,
+    baseline: Floats,
     others: Sequence[Cell] = (),
-    threshold: float | None = None,
+    *,
+    paired: bool = False,
+    part_of: str = "",
 ) -> Alert:
-    size = timedelta(hours=table.window_hours)
+    """Return the alert of an episode of one figure; ``paired`` when the first of the others shares its name."""
+    size = timedelta(hours=told.hours)
     indicator, sector, region = cell
-    if others:  # the other table's cell says which sector, or which province
+    if paired:  # the other table's cell says which sector, or which province
         sector, region = (others[0][1], region) if sector == ALL else (sector, others[0][2])
-    latest = len(starts) - 1 if episode.closed is None else episode.closed
-    words = reason(
-        episode,
-        what=what(indicator),
-        where=where(cell) if place == ALL else place,
-        when=_name_of(starts, table),
-        noise=table.noise,
-        cells=cells,
-        window="day" if table.window_hours == 24 else "hour",
-        watched="cells" if threshold is None else "cells and pairs of cells",
-    )
-    return Alert(
-        alert_id=f"{table.name}/{indicator}.{sector}.{region}/{starts[episode.opened]:%Y-%m-%dT%H%MZ}",
+    latest = len(told.starts) - 1 if episode.closed is None else episode.closed
+    alert = Alert(
+        alert_id=f"{told.table}/{indicator}.{sector}.{region}/{told.starts[episode.opened]:%Y-%m-%dT%H%MZ}",
         state="OPEN" if episode.closed is None else "CLOSED",
-        table=table.name,
+        table=told.table,
         indicator=indicator,
         sector=sector,
         region=region,
-        opened_at=starts[episode.opened] + size,
-        updated_at=starts[latest] + size,
-        closed_at=None if episode.closed is None else starts[episode.closed] + size,
-        value=episode.value_now,
-        baseline=round(episode.baseline_at_open, 3),
-        e90=e90(table.noise),
+        opened_at=told.starts[episode.opened] + size,
+        updated_at=told.starts[latest] + size,
+        closed_at=None if episode.closed is None else told.starts[episode.closed] + size,
+        value=int(figures[latest]),
+        baseline=round(float(baseline[episode.opened]), 3),
+        e90=e90(told.noise),
         score=round(episode.score, 3),
-        threshold=round(log10(detection.tuning.threshold) if threshold is None else threshold, 3),
+        threshold=round(told.threshold, 3),
         detector=DETECTOR,
-        reason=words,
-        release_id=f"{table.name}/{starts[latest]:%Y-%m-%dT%H:%MZ}",
-        since=starts[episode.since],
-        last_alarm_at=starts[episode.last_alarm] + size,
-        peak_value=episode.peak_value,
+        reason="",
+        release_id=f"{told.releases}/{told.starts[latest]:%Y-%m-%dT%H:%MZ}",
+        since=told.starts[episode.since],
+        last_alarm_at=told.starts[episode.last_alarm] + size,
+        peak_value=int(figures[episode.since : latest + 1].max()),
         ending=_ENDINGS[episode.ending],
-        window_hours=table.window_hours,
-        watched=cells,
-        false_per_year=1.0,
+        window_hours=told.hours,
+        watched=told.watched,
+        false_per_year=_FALSE_PER_YEAR,
         lead_sector=cell[1],
         lead_region=cell[2],
+        part_of=part_of,
         parts=tuple(AlertPart(indicator=i, sector=s, region=r) for i, s, r in others[:_MOST_PARTS]),
     )
-
-
-def what(indicator: str) -> str:
-    """Return an indicator's label as it stands in the middle of a sentence."""
-    label = codes("ilo_forced_labour_indicators").get(indicator, "other problems")
-    return label[0].lower() + label[1:]
-
-
-def where(cell: Cell) -> str:
-    """Say in words which part of the economy or the country a cell covers."""
-    _, sector, region = cell
-    if sector not in (ALL, OTHER):
-        return codes("isic4_sections")[sector].lower()
-    if region not in (ALL, OTHER):
-        return codes("iso3166_2_selected")[region]
-    if sector == OTHER:
-        return "workplaces of unknown sector"
-    return "unknown provinces" if region == OTHER else "the whole country"
-
-
-def within(cell: Cell) -> str:
-    """Say ``where`` as the second half of a place: "in manufacturing"."""
-    return f"in {where(cell)}"
-
-
-def _name_of(starts: Sequence[datetime], table: Table) -> Callable[[int], str]:
-    def name(index: int) -> str:
-        start = starts[index]
-        day = f"{start.day} {start:%B %Y}"
-        return day if table.window_hours == 24 else f"{day}, {start:%H:%M} UTC"
-
-    return name
+    return replace(alert, reason=reason(asdict(alert), "en"))

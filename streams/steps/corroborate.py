@@ -105,7 +105,7 @@ def corroborate(
         for episode in list(running):
             z = excess[now, list(episode.cells)]
             quiet = z.sum() < np.sqrt(len(z)) and episode.last_alarm != now
-            episode.calm = episode.calm + 1 if quiet else 0
+            episode.calm = episode.calm + (not detection.silent[now]) if quiet else 0
             if episode.calm >= detection.tuning.quiet or now - episode.opened >= detection.tuning.longest:
                 running.remove(episode)
                 done.append(_closed(episode, now))

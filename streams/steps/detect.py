@@ -116,7 +116,7 @@ class Detection:
     standard deviation of one released value around it, noise included; both are nan until there is enough
     history. `score` is log10(1 + statistic): 0 is no evidence, and the statistic reached is kept in the
     window of the alarm. `open` tells whether the cell's episode is open after the window, `since` the
-    window at which that episode began (else -1).
+    window at which that episode began (else -1). `silent` is [windows]: a source was silent.
     """
 
     baseline: Floats = field(repr=False)
@@ -125,12 +125,17 @@ class Detection:
     alarm: Flags = field(repr=False)
     open: Flags = field(repr=False)
     since: Integers = field(repr=False)
+    silent: Flags = field(repr=False)
     noise: Noise
     tuning: Tuning
 
 
-def detect(values: Integers, noise: Noise, tuning: Tuning) -> Detection:
+def detect(values: Integers, noise: Noise, tuning: Tuning, silent: Flags | None = None) -> Detection:
     """Run the detector over the released values [windows, cells] of one table, in order of time.
+
+    ``silent`` marks windows in which a source was silent that is usually heard. Few reports in them are no sign
+    of calm: they neither make the usual level nor end an episode. Many reports count as ever, which is safe,
+    since the true mean is then below the usual one.
 
     Causal: what is said of a window depends on it and earlier ones only, so running it again with more
     windows repeats the past exactly. The statistic cannot overflow: it is below 10 x threshold before each
@@ -152,7 +157,8 @@ def detect(values: Integers, noise: Noise, tuning: Tuning) -> Detection:
     since = np.full(shape, -1, dtype=np.int64)
 
     assumed = np.full(shape, np.nan)  # the mean the likelihood takes for usual: erring upwards
-    usable = np.ones(shape, dtype=np.bool_)  # not part of an episode
+    silent = np.zeros(shape[0], dtype=np.bool_) if silent is None else silent
+    usable = np.repeat(~silent[:, None], cells, axis=1)  # all sources heard, and not part of an episode
     statistics = np.zeros((cells, len(TIMES) + len(PLUS_SD)))
     calm = np.zeros(cells, dtype=np.int64)  # quiet windows in a row
     running = np.zeros(cells, dtype=np.bool_)
@@ -160,13 +166,16 @@ def detect(values: Integers, noise: Noise, tuning: Tuning) -> Detection:
     opened, began = np.zeros(cells, dtype=np.int64), np.full(cells, -1, dtype=np.int64)
     first = tuning.minimum + tuning.gap
     earliest = np.full(cells, first, dtype=np.int64)  # where the next episode may begin
-    level, mean = np.zeros(cells), np.zeros(cells)
+    level, mean = np.full(cells, np.nan), np.full(cells, np.nan)
 
     for now in range(first, shape[0]):
         past = slice(max(0, now - tuning.gap - tuning.history), now - tuning.gap)
         usual, used = _usual_level(values[past], usable[past], noise_variance)
         enough = (used >= tuning.minimum) & ((doubtful == 0) | (doubtful > tuning.hold))
         level = np.where(enough, usual, level)
+        if np.isnan(level).any():  # too few windows in which every source was heard
+            earliest[:] = now + 1
+            continue
         spread = np.sqrt(DISPERSION * np.maximum(level, LOWEST_MEAN) + noise_variance)
         cautious = np.maximum(level + spread / np.sqrt(used), LOWEST_MEAN)
         mean = np.where(enough, cautious, mean)
@@ -179,7 +188,7 @@ def detect(values: Integers, noise: Noise, tuning: Tuning) -> Detection:
         statistics[raised] = 0
         doubtful = np.where(statistic >= DOUBT, doubtful + 1, 0)
 
-        calm = np.where((values[now] < level + spread) & ~raised, calm + 1, 0)
+        calm = np.where((values[now] < level + spread) & ~raised, calm + (not silent[now]), 0)
         for cell in np.flatnonzero(raised & ~running):
             lookback = slice(max(earliest[cell], now + 1 - tuning.history), now + 1)
             began[cell] = lookback.start + beginning(
@@ -188,17 +197,17 @@ def detect(values: Integers, noise: Noise, tuning: Tuning) -> Detection:
             opened[cell] = now
             usable[began[cell] : now, cell] = False
         running |= raised
-        usable[now] = ~running
+        usable[now] &= ~running
         lasted = running & (now - opened >= tuning.longest)
         for cell in np.flatnonzero(lasted):
-            usable[began[cell] : now + 1, cell] = True
+            usable[began[cell] : now + 1, cell] = ~silent[began[cell] : now + 1]
             statistics[cell] = 0
         ended = lasted | (running & (calm >= tuning.quiet))
         earliest[ended] = now + 1
         running &= ~ended
         is_open[now], since[now] = running, np.where(running, began, -1)
 
-    return Detection(baseline, sd, score, alarm, is_open, since, noise, tuning)
+    return Detection(baseline, sd, score, alarm, is_open, since, silent, noise, tuning)
 
 
 def _usual_level(past: Integers, usable: Flags, noise_variance: float) -> tuple[Floats, Integers]:

@@ -1,139 +1,144 @@
-"""Tell episodes: from the detector's windows to one alert per rise, and its reason in plain words.
+"""Tell episodes: from the detector's windows to one episode per rise.
 
-An episode is one run of a cell, from its first alarm to quiet (`detect` has the rule). Everything here is
-computed from released values. With more windows an open episode grows or closes; nothing said of the past
-ever changes.
+An episode is one rise, from its first alarm to quiet (`detect` and `corroborate` have the rule). A rise that
+comes back soon after its episode closed for quiet opens it again. Everything here is computed from released
+values. With more windows an episode grows, closes or opens again; what was said of a window is never unsaid.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from streams.steps.detect import Detection, Integers
-from streams.steps.noise import Noise, e90
+from streams.steps.corroborate import Group, Rise
+from streams.steps.detect import Detection, Tuning
+
+_QUIETS = 3  # as many times the quiet that closes an episode, a rise that comes back belongs to it
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One rise of one cell; windows are indices into the table's windows.
+    """One rise of a group of cells; windows are row indices, cells are column indices.
 
-    `since` is where the rise most likely began, `opened` its first alarm, `last_alarm` its newest; `closed`
-    is the window whose silence ended it, None while it is open. `peak_value` and `score` are the greatest
-    since it began, `value_now` is the newest value, or that of the closing window. `baseline_at_open` and
-    `sd` are the usual level and its spread as known when it opened. `ending` is "usual" when it lasted so
-    long that its level was adopted.
+    `cells` is the group that opened it and `lead` the one that stood out most. `since` is where the rise most
+    likely began, `opened` its first alarm, `last_alarm` its newest; `runs` are the windows in which it was
+    open, as (first, first after): a second run is a rise that came back, and None is the end of one that is
+    open. `score` is the greatest log10 of the statistic. `ending` is "usual" when it lasted so long that its
+    level was adopted, None while it is open.
     """
 
-    cell: int
+    cells: Group
+    lead: int
     since: int
     opened: int
     last_alarm: int
-    closed: int | None
-    peak_value: int
-    baseline_at_open: float
-    sd: float
+    runs: tuple[tuple[int, int | None], ...]
     score: float
-    value_now: int
     ending: Literal["quiet", "usual"] | None
 
+    @property
+    def closed(self) -> int | None:
+        """The window that closed it; None while it is open."""
+        return self.runs[-1][1]
 
-def episodes(detection: Detection, values: Integers) -> list[Episode]:
-    """Every episode of a table in order of opening, then of cell.
+    def open_at(self, window: int) -> bool:
+        """Tell whether it was open after a window."""
+        return any(start <= window and (end is None or window < end) for start, end in self.runs)
 
-    A cell can close one episode and open another; they never share a window.
-    """
-    if values.shape != detection.alarm.shape:
-        raise ValueError(f"values {values.shape} are not those of the detection {detection.alarm.shape}")
+
+def of_cells(detection: Detection) -> list[Episode]:
+    """Every episode of a table whose cells are judged one by one, in order of opening, then of cell."""
     found = []
     for cell in np.flatnonzero(detection.alarm.any(axis=0)):
         edges = np.diff(np.r_[False, detection.open[:, cell], False].astype(np.int8))
-        starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-        found += [
-            _episode(detection, values, int(cell), int(s), int(e)) for s, e in zip(starts, ends, strict=True)
-        ]
-    return sorted(found, key=lambda episode: (episode.opened, episode.cell))
+        for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+            closed = int(end) if end < len(detection.open) else None
+            run = slice(int(start), None if closed is None else closed + 1)
+            found.append(
+                _episode(
+                    Rise(
+                        cells=(int(cell),),
+                        lead=int(cell),
+                        since=int(detection.since[start, cell]),
+                        opened=int(start),
+                        last_alarm=int(start) + int(np.flatnonzero(detection.alarm[run, cell])[-1]),
+                        closed=closed,
+                        score=float(detection.score[run, cell].max()),
+                    ),
+                    detection.tuning,
+                )
+            )
+    return reopened(found, detection.tuning)
 
 
-def _episode(detection: Detection, values: Integers, cell: int, opened: int, end: int) -> Episode:
-    closed = end if end < len(values) else None
-    latest = len(values) - 1 if closed is None else closed
-    since = int(detection.since[opened, cell])
+def of_groups(rises: Sequence[Rise], tuning: Tuning) -> list[Episode]:
+    """Every episode of the rises that `corroborate` found, in order of opening, then of cells."""
+    return reopened([_episode(rise, tuning) for rise in rises], tuning)
+
+
+def _episode(rise: Rise, tuning: Tuning) -> Episode:
     ending: Literal["quiet", "usual"] | None = None
-    if closed is not None:
-        ending = "usual" if closed - opened >= detection.tuning.longest else "quiet"
+    if rise.closed is not None:
+        ending = "usual" if rise.closed - rise.opened >= tuning.longest else "quiet"
     return Episode(
-        cell=cell,
-        since=since,
-        opened=opened,
-        last_alarm=opened + int(np.flatnonzero(detection.alarm[opened : latest + 1, cell])[-1]),
-        closed=closed,
-        peak_value=int(values[since : latest + 1, cell].max()),
-        baseline_at_open=float(detection.baseline[opened, cell]),
-        sd=float(detection.sd[opened, cell]),
-        score=float(detection.score[opened : latest + 1, cell].max()),
-        value_now=int(values[latest, cell]),
+        cells=rise.cells,
+        lead=rise.lead,
+        since=rise.since,
+        opened=rise.opened,
+        last_alarm=rise.last_alarm,
+        runs=((rise.opened, rise.closed),),
+        score=rise.score,
         ending=ending,
     )
 
 
-def reason(
-    episode: Episode,
-    *,
-    what: str,
-    where: str,
-    when: Callable[[int], str],
-    noise: Noise,
-    cells: int,
-    window: str = "day",
-    counted: str = "workplaces",
-    watched: str = "cells",
-) -> str:
-    """Say in plain English what rose, where, since when, how much, how sure that is, and what it cannot tell.
+def reopened(found: Sequence[Episode], tuning: Tuning) -> list[Episode]:
+    """Join the rises that came back to the episodes that they open again, or find open.
 
-    `when` names a window ("3 March 2026"), `window` its length ("day", "hour"), `counted` the unit of the
-    figures; the threshold was made for `cells` things of the kind `watched`.
-
-    >>> seen = Episode(0, 20, 21, 24, None, 21, 0.8, 5.8, 7.1, 14, None)
-    >>> said = reason(seen, what="retention of documents", where="construction", cells=1212,
-    ...               noise=Noise("discrete_laplace", 4),
-    ...               when=lambda index: f"day {index}")
-    >>> print(*said.split(". ")[:2], sep="\\n")
-    Reports of retention of documents in construction are above their usual level since about day 20
-    Newest figure: 14 workplaces a day (first alarm day 21, latest alarm day 24); highest 21; usual about 1
+    A rise belongs to an earlier episode with which it shares a cell of the group that opened that one, if the
+    episode is open, or closed for quiet not longer ago than thrice that quiet. What closed because its level
+    had become the usual is over: a rise above that is another. Of several episodes, the one that was open last.
     """
-    subject = f"Reports of {what} in {where}"
-    began = when(episode.since)
-    if episode.closed is None:
-        sentences = [f"{subject} are above their usual level since about {began}."]
-        newest = "Newest figure"
-    else:
-        why = "the figures were near the usual level again"
-        if episode.ending == "usual":
-            why = "the higher level had lasted so long that it now counts as usual"
-        sentences = [
-            f"{subject} were above their usual level from about {began}.",
-            f"The alert was closed on {when(episode.closed)}, because {why}.",
+    told: list[Episode] = []
+    for rise in sorted(found, key=lambda e: (e.opened, e.cells)):
+        mine = [
+            (_open_until(e, rise.opened), -e.opened, n)
+            for n, e in enumerate(told)
+            if set(e.cells) & set(rise.cells)
+            and (e.open_at(rise.opened) or soon_after(e.closed, e.ending, rise.opened, tuning))
         ]
-        newest = "Figure at closing"
-    sentences += [
-        f"{newest}: {_figure(episode.value_now)} {counted} a {window} (first alarm {when(episode.opened)}, "
-        f"latest alarm {when(episode.last_alarm)}); highest {_figure(episode.peak_value)}; "
-        f"usual {_level(episode.baseline_at_open)}.",
-        "Every figure carries deliberate noise: nine times in ten the true number is within "
-        f"{e90(noise)} of it.",
-        f"An alarm like this would come by chance about once a year over all {cells:,} {watched}.",
-        "It names no person and no workplace, and cannot tell whether more is happening or more is reported.",
-    ]
-    return " ".join(sentences)
+        if not mine:
+            told.append(rise)
+            continue
+        (_, _, n) = max(mine)
+        told[n] = _joined(told[n], rise)
+    return sorted(told, key=lambda e: (e.opened, e.cells))
 
 
-def _figure(released: int) -> str:
-    return f"{released:,}" if released >= 0 else "about 0"
+def soon_after(closed: int | None, ending: str | None, window: int, tuning: Tuning) -> bool:
+    """Tell whether a rise in a window opens again what closed so and then."""
+    return closed is not None and ending == "quiet" and window - closed <= _QUIETS * tuning.quiet
 
 
-def _level(mean: float) -> str:
-    if mean < 0.5:
-        return "about 0"
-    return f"about {round(mean):,}" if mean < 100 else f"about {float(f'{mean:.2g}'):,.0f}"
+def _joined(episode: Episode, rise: Episode) -> Episode:
+    """Return the episode with the windows of a rise that belongs to it."""
+    first, last = sorted((episode, rise), key=lambda e: (e.closed is None, e.closed or 0))
+    runs: list[tuple[int, int | None]] = []
+    for start, end in sorted((*episode.runs, *rise.runs), key=lambda run: run[0]):
+        if runs and (runs[-1][1] is None or start <= runs[-1][1]):
+            ends = (runs[-1][1], end)
+            runs[-1] = (runs[-1][0], None if None in ends else max(e for e in ends if e is not None))
+        else:
+            runs.append((start, end))
+    return replace(
+        episode,
+        last_alarm=max(first.last_alarm, last.last_alarm),
+        runs=tuple(runs),
+        score=max(first.score, last.score),
+        ending=last.ending,
+    )
+
+
+def _open_until(episode: Episode, window: int) -> int:
+    return window if episode.open_at(window) or episode.closed is None else episode.closed

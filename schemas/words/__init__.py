@@ -1,0 +1,1 @@
+"""What alerts say, in five languages: one catalogue each."""

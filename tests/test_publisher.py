@@ -18,7 +18,7 @@ from connectors.broker import EmbeddedBroker, free_port
 from connectors.kafka import create_topics, wait_until_up
 from connectors.keystore import KeyStore
 from connectors.outbox import Outbox
-from connectors.sdk import Publisher
+from connectors.publisher import Publisher
 from connectors.seal import unseal
 from connectors.secrets import master_key
 from connectors.sources import Source, canonical

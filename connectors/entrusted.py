@@ -141,6 +141,7 @@ class Entrusted(threading.Thread):
         self,
         parts: Callable[[], Parts],
         bootstrap: str,
+        session_seconds: float = 10,
         wake: Callable[[], None] = lambda: None,
         uniform: Callable[[float, float], float] = _CHANCE.uniform,
     ) -> None:
@@ -149,11 +150,13 @@ class Entrusted(threading.Thread):
         Args:
             parts: makes what it works with.
             bootstrap: Kafka bootstrap servers; they need not be in reach. They must keep what they are given.
+            session_seconds: a door that is not heard for so long is gone, and another takes over.
             wake: called when something came in.
             uniform: draws between two numbers, so that many doors do not come back at the same moment.
         """
         super().__init__(name="entrusted", daemon=True)
-        self._make_parts, self._servers, self._wake, self._uniform = parts, bootstrap, wake, uniform
+        self._make_parts, self._servers, self._session = parts, bootstrap, session_seconds
+        self._wake, self._uniform = wake, uniform
         self._stopping = threading.Event()
         self._forgetting: list[Future[Any]] = []
         self._forgets = True
@@ -187,7 +190,8 @@ class Entrusted(threading.Thread):
                 "client.id": "chorus",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "session.timeout.ms": 10_000,
+                "session.timeout.ms": int(self._session * 1000),
+                "heartbeat.interval.ms": int(self._session * 200),
             },
             logger=_log,
         )

@@ -466,7 +466,8 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
             if (
                 not node.broker_forgets
             ):  # such a broker is ours alone, and would lose what it has acknowledged
-                _start(Entrusted(node.entrusted_parts, node.bootstrap, forwarder.wake.set), front)
+                wait = node.stream.session_seconds
+                _start(Entrusted(node.entrusted_parts, node.bootstrap, wait, forwarder.wake.set), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if parts - {"door"}:

@@ -1,10 +1,7 @@
-"""Publishing to Kafka oneself: sealed like any report, once, whatever the broker does; the example of the docs works."""
+"""Publishing on the node's own machine: sealed like any report, and once, whatever the broker does."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +24,6 @@ from schemas.codec import Codec
 from schemas.events import RawReportBody, SealedReport
 from schemas.tokens import Tokens
 
-ROOT = Path(__file__).parent.parent
 CANARY = "CANARY-080-000-0123"
 
 
@@ -115,18 +111,3 @@ def test_the_reports_of_a_source_in_test_mode_are_tests(
     publisher.publish([a_report()])
     ((row),) = Outbox(home / "outbox.db").unsent(0, 10)
     assert codec.decode(SealedReport, row.parcel.value).test
-
-
-def test_the_example_of_the_docs_runs_as_it_is_written(broker: EmbeddedBroker, home: Path) -> None:
-    text = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-c", example],
-        env={"CHORUS_HOME": str(home), "CHORUS_KAFKA": broker.bootstrap, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-500:]
-    assert re.fullmatch(r"(\w{4}-){4}.\n", done.stdout)
-    assert Outbox(home / "outbox.db").backlog() == 0

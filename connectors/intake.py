@@ -91,6 +91,11 @@ def native(tokens: Tokens, source: str, root_id: str) -> bytes:
     return tokens.digest("native-id", source, root_id)
 
 
+def report_uid(tokens: Tokens, source: str, native_id: bytes) -> UUID:
+    """Return the name of a report, over all its revisions; ``native_id`` is what ``native`` returns."""
+    return tokens.uuid("report", source, native_id.hex())
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A record that is no report.
@@ -300,7 +305,7 @@ class Door:
         """Return the report's name, its key, what is to be sent, and the reason where that is a dead letter."""
         hour = self._hour()  # the envelope is in clear
         event_id = uuid4()
-        uid = self._tokens.uuid("report", delivery.source, name.native.hex())
+        uid = report_uid(self._tokens, delivery.source, name.native)
         promises, replay = self._outbox.promises, delivery.replay_of
         withdrawn, left = promises.limits(uid, replay)
         if revision == LATE:  # what is said of the report by now is newer than this

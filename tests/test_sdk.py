@@ -583,6 +583,33 @@ def test_a_source_that_may_not_publish_itself_gets_no_key(more: list[str], tmp_p
     assert command(tmp_path, "sealing-key", "nobody").exit_code == 1
 
 
+def test_a_report_without_an_event_id_is_erased_by_its_own_id(tmp_path: Path) -> None:
+    node = Node(ConnectorSettings(home=tmp_path), StreamSettings(), "")
+    token = sources.add(tmp_path, "hotline")
+    key = text_of(node.keys().sealing_key("hotline"))
+    producer, parts = (
+        Producer({"bootstrap.servers": "127.0.0.1:1"}, "hotline", key, token),
+        node.entrusted_parts(),
+    )
+    for body in (BODY, replace(BODY, gender="f")):
+        parts.door.accept([delivery(producer.sealed(Report(CANARY, body)), parts.sources(), parts)])
+    reports = [node.codec.decode(SealedReport, row.parcel.value) for row in node.outbox().unsent(0, 9)]
+
+    def erase(*arguments: str, told: str = "") -> Result:
+        done = CliRunner().invoke(cli.main, ["erase", *arguments], told, env={"CHORUS_HOME": str(tmp_path)})
+        assert "CANARY" not in done.output
+        return done
+
+    assert erase().exit_code == erase(str(uuid4()), "--source", "hotline").exit_code == 2
+    for wrong in (("--source", "hotline"), ("--source", "nobody")):
+        assert erase(*wrong, told="another\n").exit_code == 1
+    assert all(node.keys().key(report.key_ref) for report in reports)
+    assert "2 keys erased" in erase("--source", "hotline", told=f"{CANARY}\n").output
+    for report in reports:
+        with pytest.raises(KeyMissing):
+            node.keys().key(report.key_ref)
+
+
 NEEDED = ("confluent_kafka*", "fastavro", "cryptography", "cffi", "_cffi_backend*")
 
 

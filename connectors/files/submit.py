@@ -122,8 +122,9 @@ def kind_of(path: Path, connector: str) -> Kind:
         head = file.read(1 << 16)
     if suffix in (".pgp", ".gpg") or head.startswith(b"-----BEGIN PGP MESSAGE-----"):
         raise UnreadableFile("shape", "pgp")
-    if suffix not in KNOWN or (suffix == ".xml" and not foreign) or (suffix == ".zip" and not exports):
-        raise ValueError(f"cannot read {suffix or 'this file'}; known: {', '.join(KNOWN)}")
+    known = [s for s in KNOWN if (s != ".xml" or foreign) and (s != ".zip" or exports)]
+    if suffix not in known:
+        raise ValueError(f"cannot read {suffix or 'this file'}; known: {', '.join(known)}")
     if suffix == ".zip" or (exports and head.startswith(b"PK")):
         return "export"
     if head.startswith((b"PK", b"\xd0\xcf\x11\xe0")) or suffix in (".csv", ".tsv", ".xlsx"):

@@ -463,9 +463,8 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
             pull = partial(node.pull_runner, wake=forwarder.wake.set)
             _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
             _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
-            if (
-                not node.broker_forgets
-            ):  # such a broker is ours alone, and would lose what it has acknowledged
+            # One that forgets is ours alone, and would lose what it has acknowledged.
+            if not node.broker_forgets:
                 wait = node.stream.session_seconds
                 _start(Entrusted(node.entrusted_parts, node.bootstrap, wait, forwarder.wake.set), front)
             await front.enter_async_context(_web(run))

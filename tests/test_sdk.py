@@ -252,7 +252,7 @@ def test_any_change_of_a_message_is_noticed(place: float, flip: int, cut: bool, 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=400), framed=st.booleans())
 def test_any_bytes_are_refused_with_a_reason(data: bytes, framed: bool, here: Here) -> None:
-    reason, source = here.refusal(b"\0\0\0\0\x0f" + data if framed else data)
+    reason, source = here.refusal(b"\0\0\0\0\x10" + data if framed else data)
     assert reason in ("UNDECODABLE", "UNVERIFIED") and source == ""
 
 
@@ -544,7 +544,7 @@ def test_an_entrusted_report_is_counted_by_a_running_node(
     )
 
     async def play() -> None:
-        async with running(node, door=True, worker=True):
+        async with running(node):
             await asyncio.to_thread(until, lambda: counted(clickhouse))
 
     asyncio.run(play())

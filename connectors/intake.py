@@ -91,6 +91,11 @@ def native(tokens: Tokens, source: str, root_id: str) -> bytes:
     return tokens.digest("native-id", source, root_id)
 
 
+def report_uid(tokens: Tokens, source: str, native_id: bytes) -> UUID:
+    """Return the name of a report, over all its revisions; ``native_id`` is what ``native`` returns."""
+    return tokens.uuid("report", source, native_id.hex())
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A record that is no report.
@@ -201,6 +206,44 @@ class Door:
             self._keys.erase(spare)
         return [Accepted(event_id, code(self._tokens, event_id), repeat) for event_id, repeat in answers]
 
+    def bury(self, data: bytes, reason: str, topic: str, partition: int, offset: int) -> None:
+        """Durably keep a message that nobody proved to have sent, sealed, as a dead letter of no source.
+
+        It is named by its place, so that the same message again is the same letter.
+
+        Args:
+            data: the message.
+            reason: a code of ``schemas/codes/dead_letter_reasons.csv``.
+            topic: where it was.
+            partition: of the topic.
+            offset: in the partition.
+
+        Raises:
+            connectors.sqlite.NotNow: it could not be kept now.
+        """
+        ((ref, key),) = self._keys.add("dead_letters", 1)
+        letter = DeadLetter(
+            dead_letter_id=self._tokens.uuid("dead-place", f"{topic}:{partition}:{offset}"),
+            reason=reason,
+            stage="open",
+            at_hour=self._hour(),
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            payload="SEALED_BYTES",
+            key_ref=ref,
+            sealed=b"",
+        )
+        try:
+            self._outbox.put(self._parcel(letter, data, key))
+        except BaseException:
+            with suppress(NotNow):
+                self._keys.erase([ref])
+            raise
+
+    def _hour(self) -> datetime:
+        return self._now().replace(minute=0, second=0, microsecond=0)
+
     def _deidentify(self, deliveries: Sequence[Delivery]) -> dict[str, Deidentify]:
         """Return by source what de-identifies its reports here; most sources have nothing."""
         wanted = self._at_source.wanted if self._at_source else lambda source: False
@@ -260,9 +303,9 @@ class Door:
         deidentify: Deidentify | None,
     ) -> tuple[UUID, UUID, Parcel, str | None]:
         """Return the report's name, its key, what is to be sent, and the reason where that is a dead letter."""
-        hour = self._now().replace(minute=0, second=0, microsecond=0)  # the envelope is in clear
+        hour = self._hour()  # the envelope is in clear
         event_id = uuid4()
-        uid = self._tokens.uuid("report", delivery.source, name.native.hex())
+        uid = report_uid(self._tokens, delivery.source, name.native)
         promises, replay = self._outbox.promises, delivery.replay_of
         withdrawn, left = promises.limits(uid, replay)
         if revision == LATE:  # what is said of the report by now is newer than this

@@ -7,11 +7,11 @@ hour: Kafka's own timestamp would be the millisecond at which somebody called.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from random import SystemRandom
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -119,10 +119,16 @@ def record_time(at: datetime | None = None) -> int:
 class Sender:
     """An idempotent producer that tells which messages the broker has acknowledged."""
 
-    def __init__(self, bootstrap: str, timeout_seconds: float = 30) -> None:
-        """Connect lazily to ``bootstrap``; a message is given up after ``timeout_seconds``."""
+    def __init__(
+        self, bootstrap: str, timeout_seconds: float = 30, login: Mapping[str, Any] | None = None
+    ) -> None:
+        """Connect lazily to ``bootstrap``; a message is given up after ``timeout_seconds``.
+
+        ``login`` are settings of librdkafka by which one gets in, such as ``security.protocol``.
+        """
         self._producer = Producer(
             {
+                **(login or {}),
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
                 "linger.ms": 5,

@@ -2,7 +2,10 @@
 
 Deleting a key erases the report, wherever its sealed bytes are.
 
-Report keys and source keys are wrapped with AES Key Wrap (RFC 3394). The file overwrites what it deletes.
+A source whose producer is elsewhere also has a key pair here, to whose public half that seals; up to two, so that one
+can be replaced without a gap. Until a report is taken in, no other key opens it.
+
+Report keys, source keys and private keys are wrapped with AES Key Wrap (RFC 3394). The file overwrites what it deletes.
 """
 
 import secrets
@@ -10,8 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from connectors.seal import key_id
 from connectors.sqlite import open_database
 
 _DDL = """
@@ -19,11 +24,17 @@ CREATE TABLE IF NOT EXISTS source_key (source TEXT, version INTEGER, wrapped BLO
   PRIMARY KEY (source, version)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS report_key (key_ref BLOB PRIMARY KEY, source TEXT NOT NULL,
   version INTEGER NOT NULL, wrapped BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sealing_key (seq INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL,
+  key_id TEXT NOT NULL, wrapped BLOB NOT NULL);
 """
 
 
 class KeyMissing(LookupError):
     """There is no such key: erased, or never written."""
+
+
+def _public(private: X25519PrivateKey) -> bytes:
+    return private.public_key().public_bytes_raw()
 
 
 class KeyStore:
@@ -86,6 +97,60 @@ class KeyStore:
             self._db.execute("DELETE FROM source_key WHERE source = ? AND version <= ?", (source, version))
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(rows)
+
+    def sealing_key(self, source: str) -> bytes:
+        """Return the newest public sealing key of a source, 32 bytes; made when there is none yet."""
+        with self._db.write():
+            row = self._db.one(
+                "SELECT wrapped FROM sealing_key WHERE source = ? ORDER BY seq DESC LIMIT 1", source
+            )
+            return _public(self._private(row[0])) if row else self._add_sealing_key(source)
+
+    def new_sealing_key(self, source: str) -> bytes:
+        """Give a source a new public sealing key and return it; of the ones before only the newest stays.
+
+        What was sealed to the others, and has not been taken in, nobody opens any more.
+        """
+        with self._db.write():
+            self._db.execute(
+                "DELETE FROM sealing_key WHERE source = ?1 AND seq <"
+                " (SELECT max(seq) FROM sealing_key WHERE source = ?1)",
+                (source,),
+            )
+            public = self._add_sealing_key(source)
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return public
+
+    def opening_key(self, source: str, name: str) -> X25519PrivateKey:
+        """Return the private half of a source's sealing key by its ``key_id``.
+
+        Raises:
+            KeyMissing: there is no such key, or it does not unwrap.
+        """
+        row = self._db.one("SELECT wrapped FROM sealing_key WHERE source = ? AND key_id = ?", source, name)
+        if row is None:
+            raise KeyMissing(source)
+        try:
+            return self._private(row[0])
+        except InvalidUnwrap:
+            raise KeyMissing(source) from None
+
+    def has_sealing_keys(self) -> bool:
+        """Tell whether any source has a sealing key."""
+        return self._db.one("SELECT 1 FROM sealing_key LIMIT 1") is not None
+
+    def _add_sealing_key(self, source: str) -> bytes:
+        private = X25519PrivateKey.generate()
+        public = _public(private)
+        wrapped = aes_key_wrap(self._wrapping_key, private.private_bytes_raw())
+        self._db.execute(
+            "INSERT INTO sealing_key (source, key_id, wrapped) VALUES (?, ?, ?)",
+            (source, key_id(public), wrapped),
+        )
+        return public
+
+    def _private(self, wrapped: bytes) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(aes_key_unwrap(self._wrapping_key, wrapped))
 
     def _newest(self, source: str) -> tuple[int, bytes]:
         row = self._db.one("SELECT max(version) FROM source_key WHERE source = ?", source)

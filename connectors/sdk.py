@@ -1,103 +1,107 @@
-"""For programs that publish reports to Kafka themselves, without a door over HTTP.
+"""For programs elsewhere that publish reports to Kafka themselves. They need no key of the node, and none of its folders.
 
-They share the state folder of the node, whose keys seal what they publish; nothing on the wire is in clear.
+Each report is sealed to the public key of its source, with the source's token inside, and left on a topic of its own
+(``chorus.reports.entrusted.v1``), from which a door of the node takes it in. This needs confluent-kafka, fastavro and
+cryptography, and nothing else that Chorus needs.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from connectors import sources
-from connectors.intake import Accepted, Door
-from connectors.kafka import Forwarder
-from connectors.keystore import KeyStore
-from connectors.outbox import Outbox
-from connectors.secrets import master_key, unit_key
-from connectors.sources import Source, canonical
+from connectors.kafka import Message, Sender
+from connectors.seal import entrust, key_id
 from schemas.codec import Codec
+from schemas.events import Attachment, EntrustedBody, EntrustedReport, Narrative, Op, RawReportBody
 from schemas.registry import connect
-from schemas.tokens import Tokens
+from schemas.topics import ENTRUSTED
+
+__all__ = ["Attachment", "Narrative", "Producer", "RawReportBody", "Report"]
 
 
-class Publisher:
-    """Publishes canonical reports of one source, sealed as Avro, for as long as the ``with`` block lasts.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report.
 
-    A report is on the disk when ``publish`` returns, and leaves it when the broker has acknowledged it; what the broker
-    did not take is sent by the next ``Publisher`` or node over the same folder. Use it from one thread.
+    Attributes:
+        id: the source's own id of it.
+        body: what the worker told.
+        root_id: the first id of a report that has been edited; without it ``id``.
+        op: what it does to the report.
+        test: never counted, never a case.
     """
+
+    id: str = field(repr=False)
+    body: RawReportBody = field(repr=False)
+    root_id: str | None = field(default=None, repr=False)
+    op: Op = "CREATE"
+    test: bool = False
+
+
+class Producer:
+    """Publishes reports of one source. Use it from one thread."""
 
     def __init__(
         self,
-        home: Path,
+        kafka: Mapping[str, Any],
         source: str,
-        bootstrap: str,
+        sealing_key: str,
+        token: str,
         schema_registry_url: str | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare to publish.
+        """Connect lazily.
 
         Args:
-            home: the state folder of the node (``CHORUS_HOME``).
-            source: a connected source; its reports are canonical.
-            bootstrap: Kafka bootstrap servers; a broker that keeps what it is given, so not the embedded one.
+            kafka: settings of librdkafka: ``bootstrap.servers``, and by which one gets in.
+            source: name of the connected source.
+            sealing_key: what ``chorus source sealing-key`` prints.
+            token: what ``chorus source add`` printed.
             schema_registry_url: as ``SCHEMA_REGISTRY_URL`` of the node.
-            now: the time, UTC.
 
         Raises:
-            connectors.sources.UnknownSource: no such source is connected.
-            ValueError: its reports must be de-identified before they are sealed, which this does not do.
+            ValueError: the sealing key is none.
         """
-        self._home, self._source = home, source
-        self._known()
-        tokens = Tokens(master_key(home), unit_key(home))
-        keys = KeyStore(home / "keys.db", tokens.key("source-keys"))
-        self._outbox = Outbox(home / "outbox.db")
-        self._door = Door(self._outbox, keys, tokens, Codec(connect(schema_registry_url)), now)
-        self._forwarder = Forwarder(lambda: Outbox(home / "outbox.db"), bootstrap, hold=False)
+        try:
+            self._public = base64.b64decode(sealing_key.encode(), altchars=b"-_", validate=True)
+        except ValueError:
+            self._public = b""
+        if len(self._public) != 32:
+            raise ValueError("this is no sealing key: `chorus source sealing-key` prints one")
+        self._source, self._token = source, token.encode()
+        self._codec = Codec(connect(schema_registry_url))
+        self._sender = Sender(str(kafka["bootstrap.servers"]), login=kafka)
 
-    def _known(self) -> Source:
-        found = sources.find(self._home, self._source)
-        if found.deidentify != "stream":
-            raise ValueError("reports of this source are de-identified at the source: post them to its door")
-        return found
+    def publish(self, reports: Iterable[Report]) -> None:
+        """Seal reports, send them, and return when the broker has acknowledged every one.
 
-    def __enter__(self) -> Self:
-        """Start to send."""
-        self._forwarder.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop; what is not acknowledged stays in the outbox."""
-        self._forwarder.stop()
-
-    def publish(self, reports: Iterable[Mapping[str, Any]]) -> list[Accepted]:
-        """Seal canonical reports, durably and all or none, and send them soon.
-
-        The same report again is a duplicate, other content under the same ``id`` a revision: nothing counts twice.
+        What is published again is a repeat, and other content under the same ``id`` a revision: nothing counts twice.
 
         Raises:
-            connectors.sources.canonical.Malformed: one is no canonical report; says which field, never its value.
-            connectors.sqlite.NotNow: the disk or the outbox is full.
+            schemas.codec.Unencodable: a value does not fit its field; nothing was sent.
+            ValueError: a report is too large; nothing was sent.
+            ConnectionError: not all were acknowledged; publish them again.
         """
-        source = self._known()  # it may have been changed since
-        # Who can read the master key is known as somebody who holds a secret.
-        parsed = (canonical.parse(dict(report), source.name, "STATIC_SECRET") for report in reports)
-        deliveries = [replace(d, connector="kafka", test=source.test or d.test) for d in parsed]
-        accepted = self._door.accept(deliveries)
-        self._forwarder.wake.set()
-        return accepted
+        messages = [Message(ENTRUSTED.name, b"", self.sealed(report)) for report in reports]
+        self._sender.send(messages)
 
-    def flush(self, seconds: float = 30) -> bool:
-        """Wait until the broker has acknowledged everything; False if it has not by then."""
-        deadline = time.monotonic() + seconds
-        while self._outbox.unsent(0, 1):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
+    def sealed(self, report: Report) -> bytes:
+        """Return a report as it travels; raises as ``publish`` does."""
+        report_schema, told = self._codec.encode_body(report.body)
+        body = EntrustedBody(
+            token=self._token,
+            id=report.id,
+            root_id=report.root_id,
+            op=report.op,
+            test=report.test,
+            report_schema=report_schema,
+            report=told,
+        )
+        body_schema, data = self._codec.encode_body(body)
+        event = EntrustedReport(
+            source_id=self._source, key_id=key_id(self._public), body_schema=body_schema, sealed=b""
+        )
+        message = self._codec.encode(entrust(event, data, self._public))
+        if len(message) > ENTRUSTED.largest:
+            raise ValueError("a report is too large to be published")
+        return message

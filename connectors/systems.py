@@ -4,13 +4,13 @@ One file in ``connectors/sources`` per system, with a ``SYSTEM``. The form of a 
 what a mapping says.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, Protocol
 
 import httpx
 
@@ -104,6 +104,19 @@ class Pull:
     says_less: bool = False
 
 
+class Export(Protocol):
+    """How an archive that a user of the system downloads is read: one report."""
+
+    def __call__(self, file: BinaryIO, places: Iterable[Sequence[str]], *, pulled: bool) -> Record:
+        """Return its record; raises ``Unreadable``.
+
+        Args:
+            file: seekable, opened for bytes.
+            places: what the mapping reads, as chains of keys.
+            pulled: the source is pulled too, so that a report without the id it has there would count twice.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """A system that reports come from.
@@ -118,6 +131,7 @@ class System:
             None of a record: all of it.
         answers: what its deliveries are answered.
         pull: how it is asked; None where it cannot be.
+        export: how an archive is read that a user downloads; None where there is none.
     """
 
     name: str
@@ -128,6 +142,7 @@ class System:
     header: str = "authorization"
     form: str = ""
     content: Callable[[Record], str | None] | None = None
+    export: Export | None = None
 
 
 @cache

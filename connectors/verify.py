@@ -62,7 +62,7 @@ def verify(source: Source, delivered: Delivered, path_secret: str, secrets: Sequ
             matched = [signs(delivered, secret) for secret in secrets if secret]
             good = any(matched)
         else:
-            good = shows is not None and _known(shows(source, delivered, path_secret), source.token_sha256)
+            good = shows is not None and known(shows(source, delivered, path_secret), source.token_sha256)
     except (ValueError, TypeError):  # not text, not base64, no URL: not a proof
         good = False
     if not good:
@@ -70,7 +70,8 @@ def verify(source: Source, delivered: Delivered, path_secret: str, secrets: Sequ
     return "SIGNATURE" if signs else "STATIC_SECRET"
 
 
-def _known(shown: bytes, digests: Sequence[str]) -> bool:
+def known(shown: bytes, digests: Sequence[str]) -> bool:
+    """Tell whether a secret is one of those whose SHA-256 digests are given."""
     digest = hashlib.sha256(shown).hexdigest()
     matched = [hmac.compare_digest(known.encode(), digest.encode()) for known in digests]
     return bool(shown) and any(matched)

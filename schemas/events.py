@@ -153,6 +153,30 @@ class RawReportBody:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EntrustedReport:
+    """A report as a producer elsewhere publishes it, sealed to its source's public key, until a door seals it anew."""
+
+    source_id: str
+    key_id: str
+    body_schema: str
+    sealed: bytes = hidden()
+    padding: bytes = padding()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntrustedBody:
+    """What the seal of an entrusted report holds: who sends it, which report it is, and the report."""
+
+    token: bytes = hidden()
+    id: str = hidden()
+    root_id: str | None = hidden(None)
+    op: Op = "CREATE"
+    test: bool = False
+    report_schema: str
+    report: bytes = hidden()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeidentifiedReport:
     """One contribution to the counts: codes only, no text, no person, no workplace name."""
 

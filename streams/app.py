@@ -28,6 +28,8 @@ import uvicorn
 
 from connectors import sources
 from connectors.clickhouse import ClickHouse, migrate
+from connectors.entrusted import Entrusted
+from connectors.entrusted import Parts as EntrustedParts
 from connectors.heartbeats import Heartbeats
 from connectors.intake import Accepted, Delivery, Door
 from connectors.kafka import Forwarder, Sender, create_topics, values, wait_until_up
@@ -243,6 +245,16 @@ class Node:
         )
 
     @cached_property
+    def refusals(self) -> Refusals:
+        """Counts what nobody proved to have sent; safe between threads."""
+        return Refusals(lambda: Tally(self.home / "outbox.db"), self.now)
+
+    def entrusted_parts(self) -> EntrustedParts:
+        """Put together what takes in reports that producers elsewhere publish; for one thread."""
+        listed, most = sources.Connected(self.home), self.settings.max_report_bytes
+        return EntrustedParts(self.door(), self.keys(), self.codec, listed, self.refusals.note, most)
+
+    @cached_property
     def register(self) -> Fresh[Register]:
         """The register of verified workplaces, as it is now; there may be none."""
         return Fresh(lambda: register_file(self.home), read_register, BadRegister)
@@ -439,6 +451,7 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
     # The door opens first, so that reports are taken in while the stream still joins; it also closes first.
     async with contextlib.AsyncExitStack() as behind, contextlib.AsyncExitStack() as front:
         if "door" in parts:
+            front.push_async_callback(asyncio.to_thread, node.refusals.flush)
             forwarder = Forwarder(
                 node.outbox,
                 node.bootstrap,
@@ -450,6 +463,10 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
             pull = partial(node.pull_runner, wake=forwarder.wake.set)
             _start(Puller(pull, lambda: sources.connected(node.home), SystemRandom().random), front)
             _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
+            # One that forgets is ours alone, and would lose what it has acknowledged.
+            if not node.broker_forgets:
+                wait = node.stream.session_seconds
+                _start(Entrusted(node.entrusted_parts, node.bootstrap, wait, forwarder.wake.set), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
         if parts - {"door"}:
@@ -469,7 +486,7 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
         yield run
 
 
-Thread = TypeVar("Thread", Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Entrusted, Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:
@@ -512,13 +529,12 @@ async def _web(run: Running) -> AsyncIterator[None]:
     beats = node.heartbeats()
     commit = GroupCommit(accept)
     listed = sources.Connected(node.home)
-    refusals = Refusals(lambda: Tally(node.home / "outbox.db"), node.now)
     hooks = HookParts(
         accept=commit.accept_all,
         sources=listed,
         mapping=Shelf(node.home).of,
         secrets=lambda source: [open_secret(node.tokens, sealed) for sealed in source.signing],
-        note=refusals.note,
+        note=node.refusals.note,
         fits=node.codec.fits,
         max_bytes=node.settings.max_report_bytes,
         public_url=node.settings.public_url.rstrip("/"),
@@ -572,7 +588,6 @@ async def _web(run: Running) -> AsyncIterator[None]:
         heart.cancel()
         await task
         listener.close()
-        await asyncio.to_thread(refusals.flush)
 
 
 def _reachable(host: str) -> str:

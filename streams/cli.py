@@ -27,6 +27,7 @@ from connectors.broker import EmbeddedBroker
 from connectors.clickhouse import ClickHouse, Unanswered, migrate
 from connectors.files.submit import submit as submit_file
 from connectors.grants import grants
+from connectors.intake import native, report_uid
 from connectors.mapping import BadMapping, load
 from connectors.settings import ConnectorSettings
 from schemas.settings import BadSetting
@@ -341,17 +342,28 @@ def export(file: Path) -> None:
 
 
 @main.command(epilog=example("chorus erase 0b9c3f5e-..."))
-@click.argument("event_id", type=click.UUID)
-def erase(event_id: UUID) -> None:
+@click.argument("event_id", type=click.UUID, required=False)
+@click.option(
+    "--source",
+    help="Of this source instead; asks for its own id of the report, which stays out of the history.",
+)
+def erase(event_id: UUID | None, source: str | None) -> None:
     """Erase a report: its keys at once, its contribution and case as soon as the stream runs.
 
     What has been released stays as it is: it cannot be traced to the report.
     """
     node = console.node()
-    report_uid = node.outbox().report_of(event_id)
-    if report_uid is None:
-        raise click.ClickException("no report of this node has that event id")
-    gone = node.consent_desk().withdraw(report_uid).keys_erased
+    if (event_id is None) == (source is None):
+        raise click.UsageError("name the report by its event id, or by --source")
+    if source:
+        root_id = click.prompt("The source's own id of the report", hide_input=True)
+        uid = report_uid(node.tokens, source, native(node.tokens, source, root_id))
+        found = uid if node.outbox().knows(uid) else None
+    else:
+        found = node.outbox().report_of(event_id) if event_id else None
+    if found is None:
+        raise click.ClickException("this node has no such report")
+    gone = node.consent_desk().withdraw(found).keys_erased
     click.echo(f"{gone} keys erased; the withdrawal is on its way")
 
 

@@ -21,7 +21,7 @@ class StreamSettings:
         poison_limit: dead letters in a row that stop the stream: by then the fault is ours.
         batch: most events an agent takes at once.
         linger_seconds: longest an agent waits to fill a batch.
-        session_seconds: Kafka session and rebalance timeout of the workers.
+        session_seconds: Kafka session and rebalance timeout of workers, and of doors that take in entrusted reports.
         max_unique_share: most contributions that may stand alone, percent, before their severity and then their
             country are coarsened: 5, 20 or 50; 100 coarsens nothing.
         readers: processes that read free texts; without it one less than there are cores, at least one; 0 reads

@@ -25,7 +25,8 @@ import pytest
 
 from schemas import events
 from schemas.codec import Codec, Undecodable, Unencodable, subject_of, to_avro
-from schemas.registry import FolderRegistry, RemoteRegistry, connect, published
+from schemas.registry import FolderRegistry, connect, published
+from schemas.remote_registry import RemoteRegistry
 
 SAMPLES = Path(__file__).with_name("schemas_samples")
 CLASSES = {

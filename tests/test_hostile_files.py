@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 
+import globaleaks_export as gl
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.files.submit import UnreadableFile, read
@@ -34,15 +37,16 @@ from connectors.files.submit import UnreadableFile, read
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 count = 0
 try:
-    for taken in read(Path(sys.argv[1]), Source("x"), load("hotline_register")):
+    for taken in read(Path(sys.argv[1]), Source("x", connector=sys.argv[2]), load(sys.argv[3])):
         count += 1
     end = "read"
 except UnreadableFile as refusal:
     end = refusal.reason
     words = str(refusal)
     assert "CANARY" not in words and sys.argv[1] not in words
-# Not ru_maxrss: that counts the process we were forked from.
+# Not ru_maxrss: that counts the process we were forked from. Of those that we started it is the largest.
 peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+peak = max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 print(json.dumps([end, count, peak]))
 """
 TYPES = (
@@ -203,9 +207,9 @@ def texts_of(mib: int) -> bytes:
     return b"".join(b"<si><t>%s</t></si>" % (b"%d " % n * 200) for n in range(mib * 700))
 
 
-def run(path: Path) -> tuple[str, int, float]:
+def run(path: Path, connector: str = "http", mapping: str = "hotline_register") -> tuple[str, int, float]:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(path)],
+        [sys.executable, "-c", PROGRAM, str(path), connector, mapping],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -230,12 +234,162 @@ def test_a_workbook_that_may_do_harm_is_refused(name: str, tmp_path: Path) -> No
     assert end == HOSTILE[name][1]
 
 
-def refused(path: Path) -> str:
+def refused(path: Path, connector: str = "http") -> str:
     with pytest.raises(UnreadableFile) as error:
-        list(read(path, Source("x"), None))
+        list(read(path, Source("x", connector=connector), None))
     assert "CANARY" not in str(error.value)
     assert error.value.__suppress_context__
     return error.value.reason
+
+
+# Exports: an archive that a user of a system downloads
+
+
+REPORT = b"ID: 1\nDate: x\nLabel: \nStatus: x\n\nStep\n  Describe\n    CANARY\n"
+
+
+def export(**parts: bytes) -> bytes:
+    """Return an export of these parts; ``__`` stands for a slash in their names and ``_`` for a dot."""
+    return gl.archive({name.replace("__", "/").replace("_", "."): data for name, data in parts.items()})
+
+
+def pdf(stream: bytes, *more: bytes, filters: bytes = b"/FlateDecode") -> bytes:
+    """Return a PDF of one page, with these contents as they are and these objects besides."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << >> >>",
+        b"<< /Length %d /Filter %s >>\nstream\n" % (len(stream), filters) + stream + b"\nendstream",
+        *more,
+    ]
+    out = b"%PDF-1.4\n"
+    places = []
+    for number, text in enumerate(objects, 1):
+        places.append(b"%010d 00000 n \n" % len(out))
+        out += b"%d 0 obj\n" % number + text + b"\nendobj\n"
+    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(places)
+    return (
+        out
+        + table
+        + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF"
+        % (
+            len(objects) + 1,
+            len(out),
+        )
+    )
+
+
+def renamed(raw: bytes, before: bytes, after: bytes) -> bytes:
+    assert len(before) == len(after) and before in raw
+    return raw.replace(before, after)
+
+
+def flagged(raw: bytes) -> bytes:
+    changed = bytearray(raw)
+    changed[raw.find(b"PK\x01\x02") + 8] |= 1
+    return bytes(changed)
+
+
+def zeros(mib: int) -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join(packer.compress(bytes(1 << 20)) for _ in range(mib)) + packer.flush()
+
+
+EXPORTS = {
+    "a report that unpacks to 200 MiB": (lambda: export(report_txt=bytes(200 << 20)), "size"),
+    "a report of 5 MiB": (lambda: export(report_txt=REPORT + b"    CANARY\n" * 500_000), "size"),
+    "a PDF that unpacks to 200 MiB": (lambda: export(report_pdf=bytes(200 << 20)), "size"),
+    "a PDF of 20 MiB": (lambda: export(report_pdf=random.Random(1).randbytes(20 << 20)), "size"),
+    "a list of files of 200 MiB": (lambda: export(report_txt=REPORT, metadata_csv=bytes(200 << 20)), "size"),
+    "a list of files without an end of a cell": (
+        lambda: export(report_txt=REPORT, metadata_csv=b'"' + b"x" * (1 << 20)),
+        "shape",
+    ),
+    "a page of 400 MiB": (lambda: export(report_pdf=pdf(zeros(400))), "shape"),
+    "a page packed twice, of 400 MiB": (
+        lambda: export(report_pdf=pdf(zlib.compress(zeros(400)), filters=b"[/FlateDecode /FlateDecode]")),
+        "shape",
+    ),
+    "a page of three million texts": (
+        lambda: export(report_pdf=pdf(zlib.compress(b"BT " + b"(CANARY) Tj " * 3_000_000 + b"ET"))),
+        "shape",
+    ),
+    "a page of a million brackets": (
+        lambda: export(report_pdf=pdf(zlib.compress(b"[" * 1_000_000))),
+        "shape",
+    ),
+    "a thousand pages in a circle": (
+        lambda: export(report_pdf=renamed(pdf(b""), b"/Kids [3 0 R]", b"/Kids [2 0 R]")),
+        "syntax",
+    ),
+    "five thousand files": (
+        lambda: gl.archive({"report.txt": REPORT} | {f"files/{n}": b"" for n in range(5_000)}),
+        "size",
+    ),
+    "two thousand files": (
+        lambda: gl.archive({"report.txt": REPORT} | {f"files/{n}": b"" for n in range(2_000)}),
+        "size",
+    ),
+    "a PDF that is none": (lambda: export(report_pdf=b"CANARY" * 99), "syntax"),
+    "an empty PDF": (lambda: export(report_pdf=b""), "syntax"),
+    "a PDF without words": (lambda: export(report_pdf=pdf(zlib.compress(b""))), "shape"),
+    "half a PDF": (lambda: export(report_pdf=pdf(zlib.compress(b"BT (CANARY) Tj ET"))[:120]), "syntax"),
+    "a report that is no text": (lambda: export(report_txt=b"\xff\xfe\x00CANARY"), "encoding"),
+    "a report that is another text": (lambda: export(report_txt=b"CANARY\n" * 9), "shape"),
+    "a report without a number": (
+        lambda: export(report_txt=REPORT.replace(b"ID: 1", b"ID: CANARY")),
+        "shape",
+    ),
+    "an empty report": (lambda: export(report_txt=b""), "shape"),
+    "no report": (lambda: export(files__CANARY=b"x"), "shape"),
+    "an archive in an archive": (lambda: gl.archive({"report-1.zip": export(report_txt=REPORT)}), "shape"),
+    "a report in a folder": (lambda: export(report__report_txt=REPORT), "shape"),
+    "an empty archive": (lambda: gl.archive({}), "shape"),
+    "a workbook": (lambda: workbook(), "shape"),
+    "two reports of one name": (
+        lambda: renamed(
+            gl.archive({"report.txt": REPORT, "rep0rt.txt": REPORT}), b"rep0rt.txt", b"report.txt"
+        ),
+        "shape",
+    ),
+    "a name that leads up": (lambda: gl.archive({"report.txt": REPORT, "files/../../CANARY": b""}), "shape"),
+    "a name from the root": (lambda: gl.archive({"report.txt": REPORT, "/etc/CANARY": b""}), "shape"),
+    "a name of another system": (lambda: gl.archive({"report.txt": REPORT, "C:CANARY": b""}), "shape"),
+    "a password": (lambda: flagged(export(report_txt=REPORT)), "shape"),
+    "half an archive": (lambda: export(report_txt=REPORT)[:90], "shape"),
+    "no archive": (lambda: b"CANARY", "shape"),
+    "a part with another sum": (
+        lambda: renamed(gl.archive_of_stored({"report.txt": REPORT}), b"CANARY", b"canary"),
+        "shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_that_may_do_harm_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "report-1.zip"
+    path.write_bytes(EXPORTS[name][0]())
+    if any(unit in name for unit in ("GiB", "MiB", "million", "thousand")):
+        end, _, peak = run(path, "globaleaks", "globaleaks_report")
+        assert peak < MOST_MIB
+    else:
+        end = refused(path, "globaleaks")
+    assert end == EXPORTS[name][1]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.floats(0, 1, exclude_max=True), by=st.binary(min_size=1, max_size=8), cut=st.booleans())
+def test_an_export_with_any_bytes_changed_is_read_or_unreadable(
+    at: float, by: bytes, cut: bool, tmp_path: Path
+) -> None:
+    whole = export(report_txt=REPORT, metadata_csv=b"Filename,Type,Size\n", files__a=b"x")
+    place = int(at * len(whole))
+    raw = whole[:place] + by + (b"" if cut else whole[place + len(by) :])
+    (tmp_path / "report-1.zip").write_bytes(raw)
+    try:
+        list(read(tmp_path / "report-1.zip", Source("x", connector="globaleaks"), None))
+    except UnreadableFile as refusal:
+        assert refusal.reason in {"encoding", "syntax", "shape", "depth", "size"}
 
 
 ENDLESS = {

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from connectors.keystore import KeyMissing, KeyStore
+from connectors.seal import key_id
 from connectors.sqlite import open_database
 
 
@@ -91,3 +92,47 @@ def test_a_door_that_is_open_during_a_rotation_goes_on(keys: KeyStore, tmp_path:
     after = door.add("hotline", 1)
     assert [door.key(ref) for ref, _ in before + after] == [key for _, key in before + after]
     assert set(rows(tmp_path, "SELECT version FROM report_key")) == {2}
+
+
+# Keys that producers elsewhere seal to
+
+
+def test_a_sealing_key_is_made_once_and_each_source_has_its_own(keys: KeyStore, tmp_path: Path) -> None:
+    assert not keys.has_sealing_keys()
+    public = keys.sealing_key("hotline")
+    assert len(public) == 32 and keys.has_sealing_keys()
+    assert KeyStore(tmp_path / "keys.db", keys._wrapping_key).sealing_key("hotline") == public
+    assert keys.sealing_key("union") != public
+    opening = keys.opening_key("hotline", key_id(public))
+    assert opening.public_key().public_bytes_raw() == public
+    with pytest.raises(KeyMissing, match="union"):
+        keys.opening_key("union", key_id(public))
+
+
+def test_a_private_key_is_on_the_disk_wrapped_and_gone_after_two_more(keys: KeyStore, tmp_path: Path) -> None:
+    first = keys.sealing_key("hotline")
+    private = keys.opening_key("hotline", key_id(first)).private_bytes_raw()
+    (wrapped,) = rows(tmp_path, "SELECT wrapped FROM sealing_key")
+    assert private not in on_disk(tmp_path) and wrapped in on_disk(tmp_path)
+    other = keys.sealing_key("union")
+    second = keys.new_sealing_key("hotline")
+    assert keys.sealing_key("hotline") == second
+    assert keys.opening_key("hotline", key_id(first)).private_bytes_raw() == private
+    keys.new_sealing_key("hotline")
+    with pytest.raises(KeyMissing):
+        keys.opening_key("hotline", key_id(first))
+    assert wrapped not in on_disk(tmp_path)
+    assert keys.opening_key("hotline", key_id(second)) and keys.opening_key("union", key_id(other))
+
+
+def test_another_wrapping_key_opens_no_private_key(keys: KeyStore, tmp_path: Path) -> None:
+    public = keys.sealing_key("hotline")
+    with pytest.raises(KeyMissing, match="hotline"):
+        KeyStore(tmp_path / "keys.db", b"x" * 32).opening_key("hotline", key_id(public))
+
+
+def test_a_new_key_of_a_source_leaves_its_sealing_keys_alone(keys: KeyStore) -> None:
+    public = keys.sealing_key("hotline")
+    keys.add("hotline", 1)
+    keys.rotate("hotline")
+    assert keys.sealing_key("hotline") == public and keys.opening_key("hotline", key_id(public))

@@ -140,6 +140,7 @@ def test_every_reason_of_refusal_can_be_reached(receiver, a_report, keys, codec,
         "UNMAPPABLE",
         "WITHDRAWAL_ASKED",
         "SUPERSEDED",
+        "UNVERIFIED",
     }
 
 

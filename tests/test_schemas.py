@@ -34,7 +34,10 @@ IDS = {
     "case_report/2": 11,
     "dead_letter/2": 12,
     "deidentified_body/1": 13,
+    "release/2": 14,
     "alert/2": 15,
+    "entrusted_report/1": 16,
+    "entrusted_body/1": 17,
 }
 PRINTABLE = {"operational", "public"}
 PII = PRINTABLE | {"direct", "quasi", "workplace", "sensitive", "free_text"}
@@ -194,6 +197,7 @@ def test_a_topic_carries_an_event_that_has_a_schema() -> None:
     assert {subject_of(t.event) for t in topics.ALL} == published().keys() - {
         "raw_report_body",
         "deidentified_body",
+        "entrusted_body",
     }
     assert len({t.name for t in topics.ALL}) == len(topics.ALL)
     assert all(re.fullmatch(r"chorus\.[a-z.]+\.v1", t.name) for t in topics.ALL)

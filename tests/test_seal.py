@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from connectors.seal import Unsealable, seal, unseal
+from connectors.seal import Unsealable, entrust, key_id, open_entrusted, seal, unseal
 from schemas.codec import Codec
-from schemas.events import DeadLetter, SealedReport
+from schemas.events import DeadLetter, EntrustedReport, SealedReport
 from schemas.sizes import size_class
 
 AT = datetime(2026, 3, 13, 12, 34, 56, 789_000, tzinfo=UTC)
@@ -138,3 +143,64 @@ def test_what_was_sealed_before_there_was_padding_still_opens() -> None:
 
 def test_a_report_sealed_without_an_epoch_cannot_be_given_one() -> None:
     refused(replace(sealed_before_there_was_padding(REPORT), token_epoch="2026Q4"))
+
+
+# Sealed to a public key
+
+
+def opened_by_the_book(sealed: bytes, info: bytes, private: X25519PrivateKey) -> bytes:
+    """HPKE as RFC 9180 writes it down: base mode, X25519, HKDF-SHA256, AES-256-GCM; as another language would."""
+
+    def extract(salt: bytes, suite: bytes, label: bytes, ikm: bytes) -> bytes:
+        return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + ikm, "sha256")
+
+    def expand(key: bytes, suite: bytes, label: bytes, info: bytes, length: int) -> bytes:
+        labelled = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+        return HKDFExpand(SHA256(), length, labelled).derive(key)
+
+    kem, hpke = b"KEM" + b"\0\x20", b"HPKE" + b"\0\x20" + b"\0\x01" + b"\0\x02"
+    enc, ciphertext = sealed[:32], sealed[32:]
+    dh = private.exchange(X25519PublicKey.from_public_bytes(enc))
+    context = enc + private.public_key().public_bytes_raw()
+    shared = expand(extract(b"", kem, b"eae_prk", dh), kem, b"shared_secret", context, 32)
+    schedule = b"\0" + extract(b"", hpke, b"psk_id_hash", b"") + extract(b"", hpke, b"info_hash", info)
+    secret = extract(shared, hpke, b"secret", b"")
+    key = expand(secret, hpke, b"key", schedule, 32)
+    nonce = expand(secret, hpke, b"base_nonce", schedule, 12)
+    return AESGCM(key).decrypt(nonce, ciphertext, b"")
+
+
+@pytest.mark.parametrize("body", [b"", b"CANARY", b"\x80\0\0", bytes(70_000)])
+def test_what_is_entrusted_is_what_the_standard_and_the_documents_say(body: bytes) -> None:
+    private = X25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    name = hashlib.sha256(public).hexdigest()[:16]
+    blank = EntrustedReport(
+        source_id="hotline", key_id=key_id(public), body_schema="entrusted_body/1", sealed=b""
+    )
+    event = entrust(blank, body, public)
+    opened = opened_by_the_book(event.sealed, f"2|hotline|{name}|entrusted_body/1".encode(), private)
+    assert len(opened) == size_class(len(opened)) and opened.rstrip(b"\0") == body + b"\x80"
+    assert open_entrusted(event, private) == body
+    assert entrust(blank, body, public).sealed != event.sealed
+
+
+@pytest.mark.parametrize(
+    "change", [{"source_id": "union"}, {"key_id": ""}, {"body_schema": "x"}, {"sealed": b""}]
+)
+def test_what_is_entrusted_is_bound_to_its_clear_fields(change: dict[str, Any]) -> None:
+    private = X25519PrivateKey.generate()
+    blank = EntrustedReport(source_id="hotline", key_id="k", body_schema="b", sealed=b"")
+    event = entrust(blank, b"CANARY", private.public_key().public_bytes_raw())
+    with pytest.raises(Unsealable) as refused:
+        open_entrusted(replace(event, **change), private)
+    assert str(refused.value) == "EntrustedReport" and refused.value.__suppress_context__
+    with pytest.raises(Unsealable):
+        open_entrusted(event, X25519PrivateKey.generate())
+    assert open_entrusted(replace(event, padding=b"x"), private) == b"CANARY"
+
+
+@pytest.mark.parametrize("public", [b"", bytes(31), bytes(32), bytes(33)])
+def test_what_is_no_public_key_seals_nothing(public: bytes) -> None:
+    with pytest.raises(ValueError):
+        entrust(EntrustedReport(source_id="", key_id="", body_schema="", sealed=b""), b"", public)

@@ -17,7 +17,13 @@ from schemas.codelists import codes
 from schemas.sizes import pad, padding, size_class, unpad
 from streams.steps.policy import OTHER
 
-PADDED = [events.SealedReport, events.DeidentifiedReport, events.CaseReport, events.DeadLetter]
+PADDED = [
+    events.EntrustedReport,
+    events.SealedReport,
+    events.DeidentifiedReport,
+    events.CaseReport,
+    events.DeadLetter,
+]
 LENGTHS = [*range(1500), *range(1 << 20, (1 << 20) + 300), 1_000_000, 1_048_300, 2_000_000]
 
 

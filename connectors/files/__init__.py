@@ -1,1 +1,1 @@
-"""Files: tables, workbooks and letters, read as streams of records."""
+"""Files: tables, workbooks, letters and exports, read as streams of records."""

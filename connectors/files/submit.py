@@ -19,10 +19,10 @@ from connectors.intake import Accepted, Delivery, Taken
 from connectors.mapping import Mapped
 from connectors.sources import Source, email, json_lines, table
 from connectors.systems import Delivered, Unreadable, systems
-from connectors.taking import take
+from connectors.taking import take, take_record
 
-Kind = Literal["table", "lines", "json", "mail", "mails", "whole"]
-KNOWN = (".csv", ".eml", ".json", ".jsonl", ".mbox", ".tsv", ".txt", ".xlsx", ".xml")
+Kind = Literal["table", "lines", "json", "mail", "mails", "export", "whole"]
+KNOWN = (".csv", ".eml", ".json", ".jsonl", ".mbox", ".tsv", ".txt", ".xlsx", ".xml", ".zip")
 LARGEST = 64 << 20  # bytes of a file that is read whole
 
 _BATCH = 500  # reports that one synced transaction keeps
@@ -43,6 +43,10 @@ _WORDS: Mapping[str, str] = {
     "not a workbook": "it is no .xlsx workbook",
     "too large": "it is larger, or unpacks to more, than is safe to read",
     "entities": "it defines XML entities, which no workbook needs",
+    "not an export": "it is no export of one report",
+    "no report": "there is no report in it, only other files",
+    "pgp": "it is encrypted with PGP: decrypt it first, with the recipient's key",
+    "no id": "it does not carry the id of its report, and its source is pulled: the report would count twice",
 }
 
 
@@ -109,13 +113,20 @@ def kind_of(path: Path, connector: str) -> Kind:
 
     Raises:
         ValueError: nobody reads files of this name.
+        UnreadableFile: it is encrypted with PGP.
     """
     suffix = path.suffix.lower()
     foreign = connector not in _OURS and connector in systems()
-    if suffix not in KNOWN or (suffix == ".xml" and not foreign):
-        raise ValueError(f"cannot read {suffix or 'this file'}; known: {', '.join(KNOWN)}")
+    exports = foreign and systems()[connector].export is not None
     with path.open("rb") as file:
         head = file.read(1 << 16)
+    if suffix in (".pgp", ".gpg") or head.startswith(b"-----BEGIN PGP MESSAGE-----"):
+        raise UnreadableFile("shape", "pgp")
+    known = [s for s in KNOWN if (s != ".xml" or foreign) and (s != ".zip" or exports)]
+    if suffix not in known:
+        raise ValueError(f"cannot read {suffix or 'this file'}; known: {', '.join(known)}")
+    if suffix == ".zip" or (exports and head.startswith(b"PK")):
+        return "export"
     if head.startswith((b"PK", b"\xd0\xcf\x11\xe0")) or suffix in (".csv", ".tsv", ".xlsx"):
         return "table"
     if suffix == ".mbox" or (suffix in (".eml", ".txt") and head.startswith(b"From ")):
@@ -192,6 +203,14 @@ def _other(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken
     yield from take(source, mapping, Delivered(body, kinds.get(path.suffix.lower(), "")), "FILE_MANUAL")
 
 
+def _export(path: Path, source: Source, mapping: Mapped | None) -> Iterator[Taken]:
+    export = systems()[source.connector].export
+    assert export, "kind_of has looked"
+    with path.open("rb") as file:
+        record = export(file, mapping.reads.places if mapping else (), pulled=bool(source.pull))
+    yield take_record(source, mapping, record, "FILE_MANUAL")
+
+
 def _whole(path: Path) -> bytes:
     if path.stat().st_size > LARGEST:
         raise Unreadable("size")
@@ -204,5 +223,6 @@ _READERS: Mapping[Kind, Callable[[Path, Source, Mapped | None], Iterator[Taken]]
     "json": _json,
     "mail": _mail,
     "mails": _mails,
+    "export": _export,
     "whole": _other,
 }

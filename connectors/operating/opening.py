@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from connectors.intake import Delivery, Door, native
+from connectors.intake import Delivery, Door, native, report_uid
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped
 from connectors.operating.access import AccessLog
@@ -84,4 +84,4 @@ class Tools:
 
     def named(self, source: str, root_id: str) -> UUID:
         """Return what the door calls a report."""
-        return self.tokens.uuid("report", source, native(self.tokens, source, root_id).hex())
+        return report_uid(self.tokens, source, native(self.tokens, source, root_id))

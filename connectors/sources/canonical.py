@@ -91,6 +91,19 @@ def parse(value: dict[str, Any], source: str, verification: Verification) -> Del
     )
 
 
+def value_of(envelope: dict[str, Any], body: RawReportBody) -> dict[str, Any]:
+    """Return a report as JSON would have it, so that it is the same report by whichever door it comes.
+
+    Args:
+        envelope: ``id``, ``root_id``, ``op`` and ``test``.
+        body: the report; what is as usual is left out.
+    """
+    usual = {"root_id": None, "op": "CREATE", "test": False}
+    told = {name: value for name, value in envelope.items() if name == "id" or value != usual[name]}
+    filled: dict[str, Any] = _BODY.dump_python(body, mode="json", exclude_defaults=True)
+    return told | filled
+
+
 def _check(adapter: TypeAdapter[Any], value: dict[str, Any]) -> tuple[Any, list[Problem]]:
     try:
         return adapter.validate_json(to_json(value)), []

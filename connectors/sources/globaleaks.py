@@ -13,6 +13,8 @@ What a recipient has masked stays masked, whoever we log in as. What tells of th
 report (who read it when, status, reminders) is left out, so that reading it again is the same delivery again.
 
 Reading a report marks it as opened, for the worker to see, and is written into the audit log of that server.
+
+The archive that a recipient downloads is read by ``connectors/files/globaleaks_export.py``, into the same shape.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,7 @@ from urllib.parse import quote
 
 import httpx
 
+from connectors.files import globaleaks_export
 from connectors.pulling.asking import ask, ask_one, moment
 from connectors.pulling.globaleaks_login import Login
 from connectors.reading.payload import dicts, json_value
@@ -212,4 +215,5 @@ SYSTEM = System(
     records=_records,
     pull=Pull(since=_since, login=_login, sweep=_sweep, fetch=_fetch, forgets=True),
     form="context_id",
+    export=globaleaks_export.record,
 )

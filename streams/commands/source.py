@@ -1,5 +1,6 @@
 """``chorus source``: connect sources and look at them."""
 
+import base64
 import json
 from dataclasses import replace
 from typing import TextIO, get_args
@@ -7,6 +8,7 @@ from typing import TextIO, get_args
 import click
 
 from connectors import sources
+from connectors.entrusted import may_entrust
 from connectors.mapping import load
 from connectors.secrets import seal_secret
 from connectors.settings import ConnectorSettings
@@ -142,6 +144,31 @@ def source_live(name: str) -> None:
     node = console.node()
     sources.write(node.home, replace(sources.find(node.home, name), test=False))
     click.echo(f"{name} is live: its reports count")
+
+
+@source.command(name="sealing-key", epilog=example("chorus source sealing-key hotline"))
+@click.argument("name")
+@click.option(
+    "--new", "fresh", is_flag=True, help="Make a new one; the last one still opens, older ones do not."
+)
+def source_sealing_key(name: str, fresh: bool) -> None:
+    """Print the public key to which a producer elsewhere seals the reports that it publishes to Kafka itself.
+
+    It may be shown to anybody; what proves that the source sent them is its token.
+    """
+    node = console.node()
+    found = sources.find(node.home, name)
+    if not may_entrust(found):
+        raise click.ClickException(
+            "only a source with a bearer token, whose reports are de-identified in the stream, may publish itself"
+        )
+    keys = node.keys()
+    public = keys.new_sealing_key(name) if fresh else keys.sealing_key(name)
+    click.echo(base64.urlsafe_b64encode(public))
+    if not node.settings.kafka:
+        click.echo(
+            "A producer elsewhere needs a Kafka that keeps what it is given: set CHORUS_KAFKA.", err=True
+        )
 
 
 for _command in (new, check, preview):

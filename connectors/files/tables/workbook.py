@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
-from connectors.files.tables.package import Package, Refused
+from connectors.files.archive import Refused
+from connectors.files.tables.package import Package
 from connectors.files.tables.shape import MAX_COLUMNS, Merge, Row
 from connectors.files.tables.values import date_kind, dated, numeric, unescaped
 from connectors.systems import Unreadable

@@ -25,7 +25,7 @@ _WITHOUT = ("ALL", "OTHER")  # what a released cell says where it has no sector,
 
 
 class BadNotifyFile(ValueError):
-    """``notify.toml`` is wrong; the message names the place and what would be right, never a secret."""
+    """``notify.toml`` is wrong; each line of the message names a place and what would be right, never a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def read(path: Path) -> Config:
     except (OSError, UnicodeDecodeError):
         raise BadNotifyFile(f"{path.name}: cannot be read") from None
     except BadNotifyFile as error:
-        raise BadNotifyFile(f"{path.name}: {error}") from None
+        raise BadNotifyFile("\n".join(f"{path.name}: {line}" for line in str(error).splitlines())) from None
 
 
 def parse(document: Mapping[str, Any]) -> Config:
@@ -147,15 +147,18 @@ def parse(document: Mapping[str, Any]) -> Config:
     """
     problems: list[str] = []
     top = _validated(FileOptions, document, "", problems)
-    instances = (
-        {name: _instance(name, table, problems) for name, table in top.channels.items()} if top else {}
-    )
+    tables = document.get("channels")
+    instances = {
+        name: _instance(name, table, problems)
+        for name, table in (tables.items() if isinstance(tables, Mapping) else ())
+        if isinstance(table, Mapping)
+    }
     for number, route in enumerate(top.routes if top else ()):
         for name in route.channels:
             if name not in instances:
                 problems.append(f"routes[{number}].channels: there is no [channels.{name}]")
     if problems or top is None:
-        raise BadNotifyFile("; ".join(problems))
+        raise BadNotifyFile("\n".join(problems))
     return Config(
         {name: found for name, found in instances.items() if found},
         tuple(_route(route, top.time_zone) for route in top.routes),

@@ -114,7 +114,7 @@ class Queue:
             for notice in map(shown, notices):
                 facts = json.dumps(notice.facts, default=_plain, ensure_ascii=False)
                 added = self._db.one(
-                    f"INSERT INTO notice ({_NOTICE}, told_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    f"INSERT INTO notice ({_NOTICE}, told_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
                     " ON CONFLICT (notice_id) DO NOTHING RETURNING seq",
                     *(notice.notice_id, notice.key, notice.kind, notice.indicator, notice.sector),
                     *(notice.region, notice.organisation, notice.at.timestamp(), facts, now.timestamp()),
@@ -226,7 +226,8 @@ class Queue:
         """Keep a notice as a message of its own that is tried at once by who calls, and by nobody else."""
         with self._db.write():
             row = self._db.one(
-                f"INSERT INTO notice ({_NOTICE}, told_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{{}}', ?) RETURNING seq",
+                f"INSERT INTO notice ({_NOTICE}, told_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{{}}', ?)"  # noqa: S608
+                " RETURNING seq",
                 *(notice.notice_id, notice.key, notice.kind, notice.indicator, notice.sector),
                 *(notice.region, notice.organisation, notice.at.timestamp(), now.timestamp()),
             )

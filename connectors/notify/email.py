@@ -85,9 +85,9 @@ def prepare(options: EmailOptions, message: Message, now: datetime) -> EmailMess
     if len(keys := {item.notice.key for item in message.items}) == 1:
         mail["References"] = f"<{sha256(keys.pop().encode()).hexdigest()[:32]}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = message.language
     mail.set_content(plain(message) + "\n", cte="base64")
     mail.add_alternative(_html(message), subtype="html", cte="base64")
+    mail["Content-Language"] = message.language  # after its parts: they would have taken it with them
     return mail
 
 
@@ -110,30 +110,34 @@ async def send(options: EmailOptions, mail: EmailMessage) -> Sent:
         hostname=options.host,
         port=options.port or _PORTS[options.security],
         use_tls=options.security == "tls",
-        start_tls=options.security == "starttls",
+        start_tls=False,  # by us, below: to know what failed
         tls_context=ssl.create_default_context(cafile=options.ca_file or None),
         local_hostname=options.sender.rpartition("@")[2],  # the machine's own name is nobody's business
         timeout=options.connect_seconds,
     )
-    without: Outcome = "TLS"  # what a server that cannot do the next thing lacks
+    lacks: Outcome = "UNREACHABLE"  # what is said of a server that cannot do the next thing
     try:
         async with client:
-            without = "LOGIN"
             client.timeout = options.read_seconds
+            if options.security == "starttls":
+                lacks = "TLS"
+                await client.starttls()
             if options.password:
+                lacks = "LOGIN"
                 await client.login(options.user, options.password.get_secret_value())
+            lacks = "FAILING"
             refused, _ = await client.send_message(mail, sender=options.sender, recipients=[*options.to])
             client.timeout = 2  # it has the mail; what it says to our farewell changes nothing
-    except aiosmtplib.SMTPNotSupported:
-        return Sent(without)
     except aiosmtplib.SMTPRecipientsRefused as error:
         return _answered(max(one.code for one in error.recipients), about_mail=True)
     except aiosmtplib.SMTPResponseException as error:
         return _answered(error.code, about_mail=isinstance(error, aiosmtplib.SMTPDataError))
     except aiosmtplib.SMTPTimeoutError:
         return Sent("TIMEOUT")
-    except (aiosmtplib.SMTPException, OSError) as error:
+    except OSError as error:  # a connection that broke, or was never made
         return Sent("TLS" if about_tls(error) else "UNREACHABLE")
+    except aiosmtplib.SMTPException:
+        return Sent(lacks)
     return Sent("PARTLY" if refused else "DELIVERED", 250)
 
 

@@ -15,7 +15,7 @@ import socket
 import threading
 import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from importlib.resources import files
@@ -34,6 +34,7 @@ from connectors.kafka import Forwarder, Sender, create_topics, values, wait_unti
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped, load
 from connectors.members import Directory
+from connectors.notifying.notifier import Notifier
 from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
 from connectors.pulling import mailbox
@@ -199,6 +200,15 @@ class Node:
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
         return Heartbeats(self.home / "heartbeats.db")
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """What tells people of alerts.
+
+        Raises:
+            BadNotifyFile: ``notify.toml`` cannot be used.
+        """
+        return Notifier(self.home, self.now, SystemRandom().uniform)
 
     def journal(self) -> Journal:
         """Open the release journal; one for each thread.
@@ -382,7 +392,8 @@ class Node:
         if "cases" in parts:
             kept = CaseParts(tokens=self.tokens, **shared)
         if "watch" in parts:
-            watch = WatchParts(watch=Watcher(self.db, self.policy), **shared)
+            tell = lambda alerts: self.notifier.tell_alerts(map(asdict, alerts))  # noqa: E731
+            watch = WatchParts(watch=Watcher(self.db, self.policy), tell=tell, **shared)
         return Agents(path, kept, watch)
 
 
@@ -396,6 +407,7 @@ class Running:
         forwarder: carries the outbox to Kafka; a door has one.
         release_clock: closes windows; a worker has one.
         stream: the Faust app; all but a mere door have one.
+        notifier: tells people of alerts; a watch has one.
         url: where the web server listens; a door has one.
     """
 
@@ -404,6 +416,7 @@ class Running:
     forwarder: Forwarder | None = None
     release_clock: ReleaseClock | None = None
     stream: faust.App | None = None
+    notifier: Notifier | None = None
     url: str = ""
     stopping: bool = False
 
@@ -412,6 +425,8 @@ class Running:
         well = {}
         if self.forwarder:
             well["door"] = self.forwarder.is_alive()
+        if self.notifier:
+            well["notify"] = self.notifier.is_alive()
         if "worker" in self.parts:
             clock = self.release_clock
             well["release"] = clock is not None and clock.is_alive() and not clock.refused
@@ -452,6 +467,8 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
             _start(ReceiptIndex(lambda: node.outbox().promises, node.tokens), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
+        if "watch" in parts:
+            run.notifier = _start(node.notifier, behind)
         if parts - {"door"}:
             app = await asyncio.to_thread(node.faust_app, parts)
             behind.push_async_callback(app.stop)
@@ -469,7 +486,7 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
         yield run
 
 
-Thread = TypeVar("Thread", Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
+Thread = TypeVar("Thread", Expiry, Forwarder, Notifier, Puller, ReceiptIndex, ReleaseClock, Settler)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:

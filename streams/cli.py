@@ -28,6 +28,7 @@ from connectors.clickhouse import ClickHouse, Unanswered, migrate
 from connectors.files.submit import submit as submit_file
 from connectors.grants import grants
 from connectors.mapping import BadMapping, load
+from connectors.notifying.config import BadNotifyFile
 from connectors.settings import ConnectorSettings
 from schemas.settings import BadSetting
 from streams import console, logs
@@ -38,6 +39,7 @@ from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter
 from streams.commands.health import source_health
 from streams.commands.member import member
+from streams.commands.notify import notify
 from streams.commands.privacy import privacy
 from streams.commands.release import release
 from streams.commands.source import source
@@ -54,6 +56,7 @@ _log = logging.getLogger("streams.cli")
 _USER_ERRORS = (
     BadSetting,
     BadMapping,
+    BadNotifyFile,
     UnsafePolicy,
     BadRegister,
     BadGazetteer,
@@ -244,6 +247,7 @@ source.add_command(source_health)
 
 
 main.add_command(deadletter)
+main.add_command(notify)
 main.add_command(member)
 
 

@@ -112,10 +112,6 @@ class Endpoint:
     got: list[Got] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
-    def taken(self, name: str) -> list[str]:
-        """Return a header of everything that was taken in, in order."""
-        return [one.headers[name] for one in self.got if one.headers["x-mood"] == "good"]
-
 
 @contextmanager
 def endpoint() -> Iterator[Endpoint]:

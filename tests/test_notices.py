@@ -65,7 +65,9 @@ def test_an_alert_that_becomes_part_of_a_wider_one_is_told_that_and_then_no_more
     assert kinds == ["ALERT_UPDATED"]
     assert told([a_row(part_of="wide", score=30.0, updated_at=NOON + DAY)], known)[0] == []
     assert told([a_row(part_of="wide", state="CLOSED", updated_at=NOON + DAY)], known)[0] == []
-    assert told([a_row(updated_at=NOON + DAY)], known, NOON + DAY)[0] == ["ALERT_OPENED"], "it stands alone again"
+    assert told([a_row(updated_at=NOON + DAY)], known, NOON + DAY)[0] == ["ALERT_OPENED"], (
+        "it stands alone again"
+    )
 
 
 def test_an_alert_that_opens_again_is_told_again_under_another_name():
@@ -151,12 +153,18 @@ def test_only_what_may_leave_is_left(kind):
     facts = {"case_id": "c1", "workplace": "Suwanphet", "narratives": "our passports", "unit": "u"}
     left = shown(a_notice(kind=kind, facts=a_row(alert_id="a") | facts)).facts
     assert not {"workplace", "narratives", "unit"} & left.keys()
-    assert ("alert_id" in left) == kind.startswith("ALERT_") and ("case_id" in left) == (kind == "CASE_URGENT")
+    assert ("alert_id" in left) == kind.startswith("ALERT_") and ("case_id" in left) == (
+        kind == "CASE_URGENT"
+    )
 
 
 def test_an_acknowledgement_says_who_acts_and_is_no_news_of_the_alert_itself():
     notice = acknowledged(a_row(), "mwg", NOON)
-    assert (notice.kind, notice.organisation, notice.key) == ("ALERT_ACKNOWLEDGED", "mwg", a_row()["alert_id"])
+    assert (notice.kind, notice.organisation, notice.key) == (
+        "ALERT_ACKNOWLEDGED",
+        "mwg",
+        a_row()["alert_id"],
+    )
 
 
 def test_the_instants_of_an_alert_come_back_from_json_as_instants():

@@ -30,7 +30,10 @@ ROOT = Path(__file__).parents[1]
 TOKEN = "123456:ABC-never_in_a_log"
 # What each channel is set up with; all but the mail server's address.
 SETUP = {
-    "alertmanager": {"url": "https://example.org/am?key=hunter2", "headers": {"Authorization": "Bearer hunter2"}},
+    "alertmanager": {
+        "url": "https://example.org/am?key=hunter2",
+        "headers": {"Authorization": "Bearer hunter2"},
+    },
     "email": {
         "host": "localhost",
         "user": "chorus",
@@ -108,7 +111,11 @@ def test_every_channel_says_every_kind_of_notice_in_every_language(name, languag
     notices = [
         a_notice(1),
         a_notice(2, kind="ALERT_UPDATED", facts=a_row(alert_id="alert-2", part_of="alert-1")),
-        a_notice(3, kind="ALERT_CLOSED", facts=a_row(alert_id="a/3", state="CLOSED", closed_at=NOON, ending="QUIET")),
+        a_notice(
+            3,
+            kind="ALERT_CLOSED",
+            facts=a_row(alert_id="a/3", state="CLOSED", closed_at=NOON, ending="QUIET"),
+        ),
         a_notice(4, kind="ALERT_ACKNOWLEDGED", organisation="mwg"),
         a_notice(5, kind="SOURCE_SILENT", facts={"source": "hotline"}),
         a_notice(6, kind="CASE_URGENT", organisation="mwg", facts={"case_id": "c1"}),
@@ -234,7 +241,12 @@ def test_no_log_has_an_address_a_secret_or_an_answer(caplog):
     logging.getLogger().addHandler(caplog.handler)
     with endpoint() as end:
         end.mood = "bad"
-        for name, address in (("webhook", "url"), ("gateway", "url"), ("alertmanager", "url"), ("telegram", "api")):
+        for name, address in (
+            ("webhook", "url"),
+            ("gateway", "url"),
+            ("alertmanager", "url"),
+            ("telegram", "api"),
+        ):
             instance(name, **{address: end.url}).deliver(a_message(), NOON)
         assert len(end.got) == 4
     assert not [s for s in (end.url, "hunter2", TOKEN, SECRET, "a body") if s in caplog.text]
@@ -283,7 +295,13 @@ def test_a_receiver_of_alertmanager_gets_what_alertmanager_sends():
     # Alertmanager 0.28, notify/webhook/webhook.go and template/template.go: every field, and its type.
     shape = {
         **{"version": str, "groupKey": str, "truncatedAlerts": int, "status": str, "receiver": str},
-        **{"groupLabels": dict, "commonLabels": dict, "commonAnnotations": dict, "externalURL": str, "alerts": list},
+        **{
+            "groupLabels": dict,
+            "commonLabels": dict,
+            "commonAnnotations": dict,
+            "externalURL": str,
+            "alerts": list,
+        },
     }
     assert {k: type(v) for k, v in document.items()} == shape
     alert = {
@@ -297,7 +315,10 @@ def test_a_receiver_of_alertmanager_gets_what_alertmanager_sends():
     assert (first["status"], first["endsAt"]) == ("firing", "0001-01-01T00:00:00Z")
     assert (second["status"], second["endsAt"]) == ("resolved", "2026-03-13T12:00:00Z")
     assert first["fingerprint"] != second["fingerprint"]
-    assert document["commonLabels"]["alertname"] == "ChorusAlert" and "chorus_key" not in document["commonLabels"]
+    assert (
+        document["commonLabels"]["alertname"] == "ChorusAlert"
+        and "chorus_key" not in document["commonLabels"]
+    )
 
 
 def test_an_alert_that_a_wider_one_speaks_for_is_resolved():
@@ -312,7 +333,11 @@ def test_an_alertmanager_is_given_ends_that_it_needs():
         for n in (a_notice(), closed, a_test_notice())
     ]
     assert posted[0]["labels"] == posted[1]["labels"], "the same alert, from its opening to its end"
-    assert [p["endsAt"] for p in posted] == ["2026-07-11T12:00:00Z", "2026-03-13T12:00:00Z", "2026-03-13T13:00:00Z"]
+    assert [p["endsAt"] for p in posted] == [
+        "2026-07-11T12:00:00Z",
+        "2026-03-13T12:00:00Z",
+        "2026-03-13T13:00:00Z",
+    ]
     assert prepared("alertmanager", a_message(), url="http://am:9093/", format="api").url == (
         "http://am:9093/api/v2/alerts"
     )
@@ -371,7 +396,9 @@ def test_a_gateway_is_called_as_its_template_says():
 def test_nothing_a_message_says_can_break_out_of_its_place():
     mean = a_message(a_notice(facts=a_row(reason='"}], "to": "everybody", "x": "{id} {text}\\')))
     body = json.loads(prepared("gateway", mean).body)
-    assert body["to"] == "U123" and len(body["messages"]) == 1 and "{id} {text}\\" in body["messages"][0]["text"]
+    assert (
+        body["to"] == "U123" and len(body["messages"]) == 1 and "{id} {text}\\" in body["messages"][0]["text"]
+    )
 
 
 def test_a_gateway_that_has_had_it_before_has_taken_it():
@@ -405,13 +432,13 @@ class Inbox:
     def __init__(self) -> None:
         self.got, self.refuse, self.data_code = [], {}, "250 OK"
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+    async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.refuse:
             return f"{self.refuse[address]} no"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+    async def handle_DATA(self, server, session, envelope):
         if self.data_code.startswith("250"):
             encrypted = server.transport.get_extra_info("ssl_object") is not None
             self.got.append((envelope.mail_from, envelope.rcpt_tos, envelope.content, encrypted))
@@ -479,7 +506,10 @@ def test_mail_goes_over_tls_with_a_login(tmp_path, security):
     text, html = mail.iter_parts()
     assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
     assert text.get_content().splitlines() == plain(a_message(language="th")).splitlines()
-    assert '<html lang="th">' in html.get_content() and "https://chorus.example.org/alerts/" in html.get_content()
+    assert (
+        '<html lang="th">' in html.get_content()
+        and "https://chorus.example.org/alerts/" in html.get_content()
+    )
 
 
 def test_a_server_without_tls_gets_no_password_and_no_mail(tmp_path):
@@ -518,7 +548,7 @@ def test_mails_of_one_alert_are_one_conversation_and_html_shows_what_is_written(
 
 def test_a_mail_server_that_drips_is_given_up():
     class Slow(SMTP):
-        async def smtp_EHLO(self, hostname):  # noqa: N802
+        async def smtp_EHLO(self, hostname):
             for _ in range(400):
                 await self.push("250-slowly")
                 await asyncio.sleep(0.05)

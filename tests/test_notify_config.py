@@ -70,7 +70,10 @@ def test_secrets_are_not_in_what_is_printed():
         (('host = "mail.example.org"', ""), "channels.duty.host: is missing"),
         (("language = ", "langauge = "), "channels.duty.langauge: unknown name; did you mean language?"),
         (('"th"', '"xx"'), "channels.duty.language: should be 'en', 'th'"),
-        (('sender = "chorus@example.org"', 'sender = "nobody"'), "channels.duty.sender: must be a mail address"),
+        (
+            ('sender = "chorus@example.org"', 'sender = "nobody"'),
+            "channels.duty.sender: must be a mail address",
+        ),
         (('user = "chorus"', ""), "channels.duty: user and password belong together"),
         (("https://example.org/hook", "ftp://example.org/hook"), "channels.hook.url: must be an address"),
         (("[channels.hook]", "[channels.Hook]"), "channels.Hook: a name is lower-case letters"),
@@ -129,7 +132,7 @@ def test_a_secret_may_be_in_a_file_of_its_own(tmp_path):
     text = WHOLE.replace("hunter2hunter2", f"file:{kept}", 1)
     assert parse(tomllib.loads(text)).instances["duty"].options.password.get_secret_value() == "from a file"
     kept.unlink()
-    with pytest.raises(BadNotifyFile, match="channels.duty.password: the file it names cannot be read"):
+    with pytest.raises(BadNotifyFile, match="password: the file it names cannot be read"):
         parse(tomllib.loads(text))
 
 
@@ -151,5 +154,5 @@ def test_the_examples_of_the_documentation_are_good():
         document.setdefault("routes", [])
         names = {name for route in document["routes"] for name in route["channels"]}
         spare = {"kind": "gateway", "url": "https://example.org", "body": {"t": "{text}"}}
-        document["channels"] = {name: spare for name in names} | document.get("channels", {})
+        document["channels"] = dict.fromkeys(names, spare) | document.get("channels", {})
         assert parse(document)

@@ -57,10 +57,14 @@ def test_a_route_takes_what_it_names(route, takes):
 
 
 def test_an_alert_goes_also_where_one_of_its_parts_is():
-    surge = a_notice(sector="ALL", region="ALL", facts=a_row(parts=[("RID", "C", "TH-10"), ("DEB", "ALL", "TH-74")]))
+    surge = a_notice(
+        sector="ALL", region="ALL", facts=a_row(parts=[("RID", "C", "TH-10"), ("DEB", "ALL", "TH-74")])
+    )
     assert Route(("mail",), regions={"TH-10"}).takes(surge)
     assert Route(("mail",), regions={"TH-10"}, sectors={"C"}).takes(surge)
-    assert not Route(("mail",), regions={"TH-74"}, indicators={"RID"}).takes(surge), "one cell must match in all"
+    assert not Route(("mail",), regions={"TH-74"}, indicators={"RID"}).takes(surge), (
+        "one cell must match in all"
+    )
     assert cells(a_notice(facts=a_row())) == [("RID", "C", "TH-74"), ("RID", "ALL", "TH-74")]
 
 
@@ -172,7 +176,9 @@ def test_what_is_critical_waits_for_nothing_unless_the_route_says_so():
 
 
 def test_a_silence_holds_what_matches_in_all_fields_and_while_it_lasts():
-    silence = Silence("s", matchers(["region=TH-74,TH-10", "indicator=RID"]), NOON, NOON + timedelta(hours=1), "me")
+    silence = Silence(
+        "s", matchers(["region=TH-74,TH-10", "indicator=RID"]), NOON, NOON + timedelta(hours=1), "me"
+    )
     assert silence.holds(a_notice(), NOON) and silence.holds(a_notice(region="TH-10"), NOON)
     assert not silence.holds(a_notice(indicator="DEB"), NOON)
     assert not silence.holds(a_notice(), NOON + timedelta(hours=1))

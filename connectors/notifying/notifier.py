@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from connectors.notifying.channel import DONE, Instance, Sent
@@ -21,6 +22,7 @@ from connectors.sqlite import NotNow
 _log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between two looks at the queue, where nobody wakes us
 _AGAIN = 5.0  # seconds until a look that failed is repeated
+_PATIENCE = 10.0  # seconds that a stop waits for tries at hand
 _SWEEP = timedelta(hours=1)
 
 Now = Callable[[], datetime]
@@ -35,8 +37,8 @@ def attempt(
     now: Now,
     uniform: Uniform,
     give_up: timedelta,
-) -> Sent:
-    """Try a message once and note what came of it.
+) -> tuple[Sent, str]:
+    """Try a message once, note what came of it, and return that with the state the message is in.
 
     Killed between the two, the message is tried again under the same name: whoever gets it twice can know it.
     """
@@ -46,10 +48,7 @@ def attempt(
     )
     sent = instance.deliver(message, now())
     again = now() + pause(formed.failures + 1, sent.again_after, uniform)
-    state = queue.record(formed.message_id, sent, now(), again, give_up)
-    if sent.outcome not in DONE or state == "DEAD":
-        _log.warning("channel %s: %s: %s", instance.name, sent.outcome, state.lower())
-    return sent
+    return sent, queue.record(formed.message_id, sent, now(), again, give_up)
 
 
 class Notifier(threading.Thread):
@@ -126,9 +125,9 @@ class Notifier(threading.Thread):
         self._stopping.set()
         for wake in [*self._wakes.values()]:
             wake.set()
-        self.join(10)
-        for thread in self._threads.values():
-            thread.join(10)
+        until = monotonic() + _PATIENCE  # for all of them together
+        for thread in (self, *self._threads.values()):
+            thread.join(max(0.0, until - monotonic()))
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
@@ -151,7 +150,7 @@ class Notifier(threading.Thread):
                 self._config = read(self._file)
                 _log.info("%s was read again: %d channels", self._file.name, len(self._config.instances))
             except BadNotifyFile as error:
-                _log.error("the file before is still used: %s", error)
+                _log.error("the file before is still used: %s", str(error))
 
     def _look_after(self, name: str) -> None:
         thread = self._threads.get(name)
@@ -188,7 +187,11 @@ class Notifier(threading.Thread):
             pass
         formed = queue.next(name, self._now())
         if formed:
-            attempt(queue, instance, formed, config.page, self._now, self._uniform, config.give_up)
+            sent, state = attempt(
+                *(queue, instance, formed, config.page, self._now, self._uniform, config.give_up)
+            )
+            if sent.outcome not in DONE:
+                _log.warning("channel %s: %s: the message is %s", name, sent.outcome, state.lower())
         return formed is not None
 
 

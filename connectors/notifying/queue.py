@@ -251,16 +251,15 @@ class Queue:
         """Return by channel how many notices wait for their time."""
         return dict(self._db.all("SELECT channel, count(*) FROM waiting GROUP BY channel ORDER BY channel"))
 
-    def silence(self, silence: Silence) -> None:
-        """Keep a silence."""
-        chosen = json.dumps({name: sorted(values) for name, values in silence.matchers.items()})
+    def silence(self, chosen: Mapping[str, frozenset[str]], starts: datetime, ends: datetime, by: str) -> str:
+        """Keep a silence and return its name."""
+        text = json.dumps({name: sorted(values) for name, values in chosen.items()}, sort_keys=True)
+        name = sha256(f"{text} {starts.isoformat()} {ends.isoformat()}".encode()).hexdigest()[:8]
         self._db.execute(
-            "INSERT INTO silence VALUES (?, ?, ?, ?, ?)",
-            (
-                *(silence.silence_id, chosen, silence.starts.timestamp(), silence.ends.timestamp()),
-                silence.by,
-            ),
+            "INSERT OR REPLACE INTO silence VALUES (?, ?, ?, ?, ?)",
+            (name, text, starts.timestamp(), ends.timestamp(), by),
         )
+        return name
 
     def end_silence(self, silence_id: str, now: datetime) -> bool:
         """End a silence now; False where none of this name is still to end."""

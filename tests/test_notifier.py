@@ -114,6 +114,16 @@ def test_beyond_its_rate_a_channel_gets_fewer_and_larger_messages(queue):
     assert sorted(key for _, keys in got for key in keys) == sorted(f"alert-{n}" for n in range(300))
 
 
+def test_what_is_critical_is_not_held_back_by_the_rate(queue):
+    rate = Rate(per_hour=1, burst=1)
+    for number in range(3):
+        queue.tell([a_notice(number)], at_once("a"), NOON)
+        carried(queue, NOON, rate=rate)
+    assert queue.backlog() == {"a": 2}
+    queue.tell([urgent(9)], at_once("a"), NOON)
+    assert [keys for _, keys in carried(queue, NOON, rate=rate)] == [["alert-1", "alert-2", "alert-9"]]
+
+
 def test_a_try_that_failed_is_tried_again_under_the_same_name_and_with_the_same_words(queue):
     queue.tell([a_notice(1)], at_once("a"), NOON)
     ((first, keys),) = carried(queue, NOON, BAD)

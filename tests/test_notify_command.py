@@ -59,6 +59,10 @@ def test_check_says_what_there_is_and_what_looks_wrong(chorus, tmp_path):
     assert "routes[0] names no organisation" in said and "chmod 600" in said
     write(tmp_path, a_hook("https://example.org"))
     assert "no route leads to hook" in chorus("check") and "chmod" not in chorus("check")
+    assert "in clear" not in said and "in clear" not in chorus("check")
+    for host, warned in (("example.org", True), ("10.0.0.1", True), ("localhost", False), ("[::1]", False)):
+        write(tmp_path, a_hook(f"http://{host}:8080/"))
+        assert ("hook goes in clear" in chorus("check")) == warned
 
 
 def test_a_file_that_cannot_be_used_is_told_without_its_secrets(chorus, tmp_path):

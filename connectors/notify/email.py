@@ -5,20 +5,18 @@ are one conversation. ``Auto-Submitted`` (RFC 3834) keeps away answers of machin
 """
 
 import ssl
-from contextlib import suppress
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from hashlib import sha256
 from html import escape
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
 import aiosmtplib
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors.notifying.channel import Channel, Options, Outcome, Secret, Sent, about_tls
+from connectors.notifying.channel import Channel, Options, Outcome, Secret, Sent, about_tls, on_this_machine
 from connectors.notifying.message import Message, plain
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -62,15 +60,9 @@ class EmailOptions(Options):
     def _not_in_clear(self) -> "EmailOptions":
         if bool(self.user) != (self.password is not None):
             raise ValueError("user and password belong together")
-        if self.security == "none" and not _local(self.host):
+        if self.security == "none" and not on_this_machine(self.host):
             raise ValueError('security = "none" is for a mail server on this machine')
         return self
-
-
-def _local(host: str) -> bool:
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def prepare(options: EmailOptions, message: Message, now: datetime) -> EmailMessage:

@@ -7,10 +7,12 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any, Literal, get_args
@@ -194,3 +196,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def on_this_machine(host: str) -> bool:
+    """Tell whether a host is this machine by its name alone."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"

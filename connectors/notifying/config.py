@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from connectors.notifying.channel import Instance, channels
+from connectors.notifying.channel import Instance, channels, on_this_machine
 from connectors.notifying.notice import KINDS, Kind, Severity
 from connectors.notifying.rules import Digest, Quiet, Route
 from connectors.reading.text import nearest
@@ -236,3 +236,14 @@ def cases_everywhere(config: Config) -> list[int]:
         for number, route in enumerate(config.routes)
         if route.kinds and route.kinds <= of_cases and not route.organisations
     ]
+
+
+def in_clear(config: Config) -> list[str]:
+    """Return the channels whose messages and secrets go over HTTP without TLS, and further than this machine."""
+    found = []
+    for name, instance in config.instances.items():
+        secrets = [value for _, value in instance.options if isinstance(value, SecretStr)]
+        urls = [urlsplit(secret.get_secret_value()) for secret in secrets]
+        if any(url.scheme == "http" and not on_this_machine(url.hostname or "") for url in urls):
+            found.append(name)
+    return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.notifying.channel import DONE, FINAL, Sent
-from connectors.notifying.notice import Notice, shown, thawed
+from connectors.notifying.notice import Notice, severity, shown, thawed
 from connectors.notifying.rules import Rate, Silence, newest, over
 from connectors.sqlite import open_database
 
@@ -165,7 +165,9 @@ class Queue:
                 return True
             row = self._db.one("SELECT state FROM rate WHERE channel = ?", channel)
             state = _at(row[0]) if row else None
-            if not any(w.alone_at <= at for w in loud) or rate.next(state, now) > now:
+            due = [w for w in loud if w.alone_at <= at]
+            urgent = any(severity(w.notice) == "critical" for w in due)  # the rate does not hold it back
+            if not due or (rate.next(state, now) > now and not urgent):
                 return False
             self._write(channel, loud[:MOST], "WAITING", now)
             self._db.execute(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from connectors.notifying.channel import DONE, OUTCOMES
-from connectors.notifying.config import cases_everywhere, read, routeless
+from connectors.notifying.config import cases_everywhere, in_clear, read, routeless
 from connectors.notifying.notice import Notice
 from connectors.notifying.notifier import attempt, config_file, queue_file
 from connectors.notifying.queue import Delivery, Queue
@@ -59,6 +59,7 @@ def check(cases: bool) -> None:
         click.echo(f"{name}\t{instance.channel.name}\t{instance.options.language}\t{routes} routes")
     warnings = [f"no route leads to {name}" for name in routeless(config)]
     warnings += [f"routes[{n}] names no organisation, so it takes no case" for n in cases_everywhere(config)]
+    warnings += [f"{name} goes in clear: its address begins with http://" for name in in_clear(config)]
     if path.stat().st_mode & 0o077:
         warnings.append(f"others on this machine may read the secrets in it: chmod 600 {path.name}")
     for warning in warnings:

@@ -117,7 +117,7 @@ def test_every_channel_says_every_kind_of_notice_in_every_language(name, languag
             facts=a_row(alert_id="a/3", state="CLOSED", closed_at=NOON, ending="QUIET"),
         ),
         a_notice(4, kind="ALERT_ACKNOWLEDGED", organisation="mwg"),
-        a_notice(5, kind="SOURCE_SILENT", facts={"source": "hotline"}),
+        a_notice(5, kind="SOURCE_SILENT", facts={"heard": 2, "connected": 3}),
         a_notice(6, kind="CASE_URGENT", organisation="mwg", facts={"case_id": "c1"}),
         a_notice(7, kind="CASE_CLUSTER", organisation="mwg", facts={}),
         a_test_notice(),

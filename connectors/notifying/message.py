@@ -11,16 +11,8 @@ from urllib.parse import quote
 from connectors.notifying.notice import Notice, Severity, severity
 from schemas import telling
 
-_TITLES = {
-    "ALERT_OPENED": "opened",
-    "ALERT_UPDATED": "updated",
-    "ALERT_CLOSED": "closed",
-    "ALERT_ACKNOWLEDGED": "acknowledged",
-    "SOURCE_SILENT": "source_silent",
-    "CASE_URGENT": "case_urgent",
-    "CASE_CLUSTER": "case_cluster",
-    "TEST": "test",
-}
+_ALERTS = {"ALERT_OPENED": "opened", "ALERT_UPDATED": "updated", "ALERT_ACKNOWLEDGED": "acknowledged"}
+_CASES = {"CASE_URGENT": "case_urgent", "CASE_CLUSTER": "case_cluster"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +81,29 @@ def compose(
 
 
 def _item(notice: Notice, language: str, page: str) -> Item:
-    title, body, link = _say(_title(notice), language, organisation=notice.organisation), "", page
+    link = page
     if notice.alert:
-        title = f"{title}: {telling.headline(notice.facts, language)}"
-        body = telling.reason(notice.facts, language)
+        title, body = _title(notice, language), telling.reason(notice.facts, language)
         link = page and f"{page}/alerts/{quote(str(notice.facts['alert_id']))}"
     elif notice.case:
-        body, link = _say("case_body", language), page and f"{page}/cases"
-    elif notice.kind == "TEST":
-        body = _say("test_body", language)
+        title, body = _say(_CASES[notice.kind], language), _say("case_body", language)
+        link = page and f"{page}/cases"
+    elif notice.kind == "SOURCE_SILENT":
+        title = telling.phrase("silence.SOURCE_SILENT", language)
+        figures = {name: notice.facts[name] for name in ("heard", "connected")}
+        body = telling.phrase("silence.source_silent", language, **figures)
+    else:
+        title, body = _say("test", language), _say("test_body", language)
     return Item(notice, severity(notice), title, body, link)
 
 
-def _title(notice: Notice) -> str:
-    if notice.kind == "ALERT_UPDATED" and notice.facts.get("part_of"):
-        return "joined"
-    return _TITLES[notice.kind]
+def _title(notice: Notice, language: str) -> str:
+    headline = telling.headline(notice.facts, language)
+    if notice.kind == "ALERT_CLOSED":  # the headline says that it is over
+        return headline
+    joined = notice.kind == "ALERT_UPDATED" and notice.facts.get("part_of")
+    name = "joined" if joined else _ALERTS[notice.kind]
+    return _say(name, language, headline=headline, organisation=notice.organisation)
 
 
 def _say(name: str, language: str, **values: object) -> str:

@@ -29,7 +29,7 @@ _TIMES = frozenset(
     name for name, hint in get_type_hints(Alert).items() if datetime in (hint, *get_args(hint))
 )
 _OPEN: Mapping[str, frozenset[str]] = {
-    "SOURCE_SILENT": frozenset({"source", "since", "hours"}),
+    "SOURCE_SILENT": frozenset({"window_start", "heard", "connected"}),
     "CASE_URGENT": frozenset({"case_id", "severity"}),
     "CASE_CLUSTER": frozenset({"cluster_id"}),
     "TEST": frozenset(),

@@ -30,7 +30,7 @@ SCRIPT = Path(__file__).with_name("watch_process.py")
 
 
 @pytest.mark.guards("R11")
-def test_alerts_are_raised_and_told_by_a_process_that_can_read_nothing_but_releases(tmp_path):
+def test_alerts_are_raised_by_a_process_that_can_read_nothing_but_releases(tmp_path):
     assert not [on for _, on in granted("chorus_watch") if not on.startswith("released.")]
     codec, home = Codec(connect(None)), tmp_path / "home"
     folder, config = migrated_chdb(tmp_path / "chdb"), engine_as("chorus_watch", tmp_path)

@@ -143,7 +143,7 @@ def test_a_long_message_is_shortened_item_by_item():
         assert units(text) <= most
     assert message.items[0].title in plain(message, 500) and message.page in plain(message, 500)
     assert plain(a_message(), 20).endswith("…") and units(plain(a_message(), 20)) <= 20
-    astral = a_message(a_notice(facts=a_row(reason="\U0001f6a8" * 50)))
+    astral = a_message(a_notice(kind="ALERT_ACKNOWLEDGED", organisation="\U0001f6a8" * 50))
     assert units(plain(astral, 90)) <= 90
 
 
@@ -394,7 +394,8 @@ def test_a_gateway_is_called_as_its_template_says():
 
 
 def test_nothing_a_message_says_can_break_out_of_its_place():
-    mean = a_message(a_notice(facts=a_row(reason='"}], "to": "everybody", "x": "{id} {text}\\')))
+    name = '"}], "to": "everybody", "x": "{id} {text}\\'
+    mean = a_message(a_notice(kind="ALERT_ACKNOWLEDGED", organisation=name))
     body = json.loads(prepared("gateway", mean).body)
     assert (
         body["to"] == "U123" and len(body["messages"]) == 1 and "{id} {text}\\" in body["messages"][0]["text"]
@@ -542,7 +543,8 @@ def test_mails_of_one_alert_are_one_conversation_and_html_shows_what_is_written(
     first, later = (prepared("email", a_message(n)) for n in (a_notice(), a_notice(kind="ALERT_CLOSED")))
     assert first["References"] == later["References"] and "alert-1" not in first["References"]
     assert prepared("email", a_message(a_notice(1), a_notice(2)))["References"] is None
-    html = prepared("email", a_message(a_notice(facts=a_row(reason="<b>a & b</b>")))).get_body(("html",))
+    mean = a_message(a_notice(kind="ALERT_ACKNOWLEDGED", organisation="<b>a & b</b>"))
+    html = prepared("email", mean).get_body(("html",))
     assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in html.get_content()
 
 

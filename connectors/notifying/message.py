@@ -93,7 +93,7 @@ def _item(notice: Notice, language: str, page: str) -> Item:
         figures = {name: notice.facts[name] for name in ("heard", "connected")}
         body = telling.phrase("silence.source_silent", language, **figures)
     else:
-        title, body = _say("test", language), _say("test_body", language)
+        title, body = _say("test", language), _say("test_body", language, chorus="Chorus")
     return Item(notice, severity(notice), title, body, link)
 
 

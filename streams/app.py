@@ -34,6 +34,7 @@ from connectors.kafka import Forwarder, Sender, create_topics, values, wait_unti
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped, load
 from connectors.members import Directory
+from connectors.notifying.coverage import silent_sources
 from connectors.notifying.notifier import Notifier
 from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
@@ -392,8 +393,12 @@ class Node:
         if "cases" in parts:
             kept = CaseParts(tokens=self.tokens, **shared)
         if "watch" in parts:
-            tell = lambda alerts: self.notifier.tell_alerts(map(asdict, alerts))  # noqa: E731
-            watch = WatchParts(watch=Watcher(self.db, self.policy), tell=tell, **shared)
+            watch = WatchParts(
+                watch=Watcher(self.db, self.policy),
+                tell=lambda alerts: self.notifier.tell_alerts(map(asdict, alerts)),
+                tell_releases=lambda told: self.notifier.tell(silent_sources(self.db, told, self.now())),
+                **shared,
+            )
         return Agents(path, kept, watch)
 
 

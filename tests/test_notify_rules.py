@@ -78,6 +78,11 @@ def test_a_case_goes_to_its_own_organisation_and_nowhere_else(kind):
     assert not Route(("mail",), organisations={""}).takes(nobodys)
 
 
+def test_what_has_no_place_is_news_everywhere():
+    silent = a_notice(kind="SOURCE_SILENT", indicator="", sector="", region="", facts={})
+    assert Route(("mail",), regions={"TH-74"}, indicators={"RID"}).takes(silent)
+
+
 def test_an_acknowledgement_is_for_all_but_those_who_named_others():
     notice = a_notice(kind="ALERT_ACKNOWLEDGED", organisation="mwg")
     assert Route(("mail",)).takes(notice) and Route(("mail",), organisations={"mwg"}).takes(notice)

@@ -141,7 +141,8 @@ class Route:
 
     def _covers(self, indicator: str, sector: str, region: str) -> bool:
         pairs = ((self.indicators, indicator), (self.sectors, sector), (self.regions, region))
-        return all(not chosen or code in chosen for chosen, code in pairs)
+        # A silent source has no indicator and no place: it is news wherever these are asked for.
+        return all(not chosen or not code or code in chosen for chosen, code in pairs)
 
     def times(self, notice: Notice, now: datetime) -> tuple[datetime, datetime]:
         """Return the instant before which a notice is not sent, and the one at which it is sent even alone."""

@@ -15,7 +15,7 @@ import socket
 import threading
 import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from importlib.resources import files
@@ -36,6 +36,8 @@ from connectors.kafka import Forwarder, Sender, create_topics, values, wait_unti
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped, load
 from connectors.members import Directory
+from connectors.notifying.coverage import silent_sources
+from connectors.notifying.notifier import Notifier
 from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
 from connectors.pulling import mailbox
@@ -201,6 +203,15 @@ class Node:
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
         return Heartbeats(self.home / "heartbeats.db")
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """What tells people of alerts.
+
+        Raises:
+            BadNotifyFile: ``notify.toml`` cannot be used.
+        """
+        return Notifier(self.home, self.now, SystemRandom().uniform)
 
     def journal(self) -> Journal:
         """Open the release journal; one for each thread.
@@ -394,7 +405,12 @@ class Node:
         if "cases" in parts:
             kept = CaseParts(tokens=self.tokens, **shared)
         if "watch" in parts:
-            watch = WatchParts(watch=Watcher(self.db, self.policy), **shared)
+            watch = WatchParts(
+                watch=Watcher(self.db, self.policy),
+                tell=lambda alerts: self.notifier.tell_alerts(map(asdict, alerts)),
+                tell_releases=lambda told: self.notifier.tell(silent_sources(self.db, told, self.now())),
+                **shared,
+            )
         return Agents(path, kept, watch)
 
 
@@ -408,6 +424,7 @@ class Running:
         forwarder: carries the outbox to Kafka; a door has one.
         release_clock: closes windows; a worker has one.
         stream: the Faust app; all but a mere door have one.
+        notifier: tells people of alerts; a watch has one.
         url: where the web server listens; a door has one.
     """
 
@@ -416,6 +433,7 @@ class Running:
     forwarder: Forwarder | None = None
     release_clock: ReleaseClock | None = None
     stream: faust.App | None = None
+    notifier: Notifier | None = None
     url: str = ""
     stopping: bool = False
 
@@ -424,6 +442,8 @@ class Running:
         well = {}
         if self.forwarder:
             well["door"] = self.forwarder.is_alive()
+        if self.notifier:
+            well["notify"] = self.notifier.is_alive()
         if "worker" in self.parts:
             clock = self.release_clock
             well["release"] = clock is not None and clock.is_alive() and not clock.refused
@@ -469,6 +489,8 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
                 _start(Entrusted(node.entrusted_parts, node.bootstrap, wait, forwarder.wake.set), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
+        if "watch" in parts:
+            run.notifier = _start(node.notifier, behind)
         if parts - {"door"}:
             app = await asyncio.to_thread(node.faust_app, parts)
             behind.push_async_callback(app.stop)
@@ -486,7 +508,9 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
         yield run
 
 
-Thread = TypeVar("Thread", Entrusted, Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
+Thread = TypeVar(
+    "Thread", Entrusted, Expiry, Forwarder, Notifier, Puller, ReceiptIndex, ReleaseClock, Settler
+)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:

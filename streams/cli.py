@@ -29,6 +29,7 @@ from connectors.files.submit import submit as submit_file
 from connectors.grants import grants
 from connectors.intake import native, report_uid
 from connectors.mapping import BadMapping, load
+from connectors.notifying.config import BadNotifyFile
 from connectors.settings import ConnectorSettings
 from schemas.settings import BadSetting
 from streams import console, logs
@@ -39,6 +40,7 @@ from streams.commands.bench import bench
 from streams.commands.deadletter import deadletter
 from streams.commands.health import source_health
 from streams.commands.member import member
+from streams.commands.notify import notify
 from streams.commands.privacy import privacy
 from streams.commands.release import release
 from streams.commands.source import source
@@ -55,6 +57,7 @@ _log = logging.getLogger("streams.cli")
 _USER_ERRORS = (
     BadSetting,
     BadMapping,
+    BadNotifyFile,
     UnsafePolicy,
     BadRegister,
     BadGazetteer,
@@ -245,6 +248,7 @@ source.add_command(source_health)
 
 
 main.add_command(deadletter)
+main.add_command(notify)
 main.add_command(member)
 
 

@@ -203,7 +203,7 @@ class _Careful(httpx.BaseTransport):
                 status = response.status_code
                 if status == 429 or status >= 500:
                     code = "LIMITED" if status == 429 else "FAILING"
-                    raise _Again(code, self._after(response.headers.get("retry-after", "")))
+                    raise _Again(code, retry_after(response.headers.get("retry-after", ""), self._now()))
                 body = self._read(response)
             finally:
                 response.close()
@@ -226,13 +226,14 @@ class _Careful(httpx.BaseTransport):
                 raise _Again("UNREACHABLE")
         return bytes(body)
 
-    def _after(self, header: str) -> float:
-        """Return the seconds a ``Retry-After`` asks for (RFC 9110, 10.2.3: a number or a date); 0 if it is neither."""
-        if header.isascii() and header.isdigit():
-            return float(header[:9])
-        try:
-            at = parsedate_to_datetime(header)
-        except (ValueError, IndexError):  # both are known to be raised for what is no date
-            return 0.0
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return max(0.0, (at - self._now()).total_seconds())
+
+def retry_after(header: str, now: datetime) -> float:
+    """Return the seconds a ``Retry-After`` asks for (RFC 9110, 10.2.3: a number or a date); 0 if it is neither."""
+    if header.isascii() and header.isdigit():
+        return float(header[:9])
+    try:
+        at = parsedate_to_datetime(header)
+    except (ValueError, IndexError):  # both are known to be raised for what is no date
+        return 0.0
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - now).total_seconds())

@@ -37,10 +37,12 @@ class WatchParts(Parts):
     Attributes:
         watch: looks at releases.
         tell: is told of alerts once they are kept; what it was told before, it knows.
+        tell_releases: likewise of releases, which say whether a source was silent.
     """
 
     watch: Watch
     tell: Callable[[Sequence[Alert]], None] = lambda alerts: None
+    tell_releases: Callable[[Sequence[Release]], None] = lambda releases: None
 
 
 def attach(app: faust.App, parts: WatchParts) -> None:
@@ -70,6 +72,7 @@ def _watch(app: faust.App, parts: WatchParts) -> None:
             await persist(parts.store.insert, "released.releases", manifests, token(events))
             alerts = await persist(parts.watch.look, releases)
             await deliver(app, [(topics.ALERTS, a.alert_id.encode(), parts.codec.encode(a)) for a in alerts])
+            await persist(parts.tell_releases, releases)
 
 
 def cell_rows(release: Release) -> Iterable[Row]:

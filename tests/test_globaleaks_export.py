@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -299,7 +300,7 @@ def test_scripts_without_blanks_are_joined_without() -> None:
 
 
 def test_scripts_of_the_region_are_read_out_of_a_pdf(tmp_path: Path) -> None:
-    """Made once with the fonts Noto Sans, Thai, Myanmar, Khmer and Lao: `python tests/test_globaleaks_export.py`."""
+    """Made once with Noto's fonts: `python tests/test_globaleaks_export.py FOLDER-OF-THE-FONTS`."""
     raw = (Path(__file__).parent / "globaleaks_export.zip").read_bytes()
     found = record(raw, tmp_path)
     assert found["id"] == TIP["id"] and found["answers"]["Province"] == ["Tak"]
@@ -344,8 +345,9 @@ def test_what_is_wrapped_in_pgp_is_refused_with_what_to_do(
 
 
 if __name__ == "__main__":
-    noto = Path("/usr/share/fonts/truetype/noto")
-    fonts = [noto / f"NotoSans{name}-Regular.ttf" for name in ("", "Thai", "Myanmar", "Khmer", "Lao")]
+    fonts = [
+        Path(sys.argv[1]) / f"NotoSans{name}-Regular.ttf" for name in ("", "Thai", "Myanmar", "Khmer", "Lao")
+    ]
     made = gl.as_text(a_tip({STORY: [{"value": "\n".join(SCRIPTS)}], AGREE: None}, comments=[], wbfiles=[]))
     parts: dict[str, bytes | str] = {"report.pdf": gl.as_pdf(made, gl.title_of(TIP), fonts)}
     Path(__file__).with_name("globaleaks_export.zip").write_bytes(gl.archive(parts))

@@ -240,7 +240,9 @@ def _login(options: Mapping[str, str], secret: str) -> Mapping[str, Any]:
 
 def _content(record: Record) -> str | None:
     # Its delivery, its event and its row in the list say the same of a message with more or less about its route.
-    return f"{record['report_id']} {record.get('Body') or ''}" if record["kind"] == "message" else None
+    return (
+        f"{record.get('report_id')} {record.get('Body') or ''}" if record.get("kind") == "message" else None
+    )
 
 
 SYSTEM = System(

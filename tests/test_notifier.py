@@ -411,6 +411,16 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
         assert soon(lambda: len(other.got) == 1) and len(end.got) == 2
 
 
+def test_who_tells_need_not_be_who_carries_and_routes_by_the_file_as_it_is_now(tmp_path):
+    clock = Clock()
+    teller = Notifier(tmp_path, clock, uniform)
+    with endpoint() as end:
+        setup(tmp_path, hook=end.url)
+        with notifying(tmp_path, clock):
+            teller.tell([urgent(1)])
+            assert soon(lambda: end.got)
+
+
 def test_the_case_path_has_a_file_and_a_queue_of_its_own(tmp_path):
     clock = Clock()
     case = a_notice(

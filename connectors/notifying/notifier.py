@@ -87,9 +87,11 @@ class Notifier(threading.Thread):
         Raises:
             connectors.sqlite.NotNow: there is no room; nothing was kept.
         """
-        now, config = self._now(), self._config
+        now = self._now()
         with self._telling:
-            new = self._queue.tell(notices, lambda notice: routed(config.routes, notice, now), now)
+            self._read_again()  # who tells need not be who carries
+            routes = self._config.routes
+            new = self._queue.tell(notices, lambda notice: routed(routes, notice, now), now)
         if new:
             for wake in [*self._wakes.values()]:
                 wake.set()
@@ -105,17 +107,16 @@ class Notifier(threading.Thread):
     def run(self) -> None:
         """Look after a thread for each channel, until stopped."""
         with self._alone() as alone:
-            swept: datetime | None = None
+            queue, swept = Queue(self._path), None
             while alone and not self._stopping.wait(_LOOK):
                 try:
-                    self._read_again()
+                    with self._telling:
+                        self._read_again()
                     for name in self._config.instances:
                         self._look_after(name)
                     if swept is None or self._now() - swept >= _SWEEP:
-                        swept = self._now()
-                        Queue(self._path).sweep(
-                            self._config.instances, self._config.give_up, self._config.kept, swept
-                        )
+                        config, swept = self._config, self._now()
+                        queue.sweep(config.instances, config.give_up, config.kept, swept)
                 except Exception as error:  # such as no room on the disk
                     _log.warning("trying again: %s", type(error).__name__)
                     self._stopping.wait(_AGAIN)

@@ -114,7 +114,7 @@ def _print(found: list[Delivery], as_json: bool) -> None:
             one.channel,
             one.state,
             ",".join(one.kinds),
-            f"{one.tries} tries",
+            f"tries {one.tries}",
             last,
             due,
         )

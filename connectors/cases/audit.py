@@ -95,7 +95,7 @@ class AuditLog:
         Raises:
             NotNow: it could not be written.
         """
-        return self.decide(act.about, lambda before: act)
+        return self.decide(None, lambda before: act)
 
     def decide(self, about: UUID | None, decision: Callable[[list[Act]], Act]) -> Head:
         """Add what follows from the acts of a disclosure so far; nobody else adds anything meanwhile.
@@ -110,42 +110,38 @@ class AuditLog:
             last = self._db.one("SELECT seq, hash, seal FROM entry ORDER BY seq DESC LIMIT 1")
             if last and not hmac.compare_digest(last[2], self._seal(last[1])):
                 raise Broken(f"entry {last[0]} was not written by this log")
-            act = decision(self._acts(about) if about else [])
-            head = Head(last[0] + 1, self._next(last[1], act)) if last else Head(1, self._next(_FIRST, act))
+            # The whole log is looked through: a revocation that was taken out must not leave its approval standing.
+            act = decision([act for _, act in self._verified() if act.about == about] if about else [])
+            seq, before = last[:2] if last else (0, _FIRST)
+            body = _written(act)
+            head = Head(seq + 1, _hash(before, body))
             self._db.execute(
                 "INSERT INTO entry VALUES (?, ?, ?, ?, ?)",
-                (
-                    head.seq,
-                    act.about.bytes if act.about else None,
-                    _written(act),
-                    head.hash,
-                    self._seal(head.hash),
-                ),
+                (head.seq, act.about and act.about.bytes, body, head.hash, self._seal(head.hash)),
             )
         return head
 
     def acts(self, about: UUID) -> list[Act]:
-        """Return the acts of a disclosure, oldest first.
+        """Return the acts of a disclosure, oldest first, as they are in the file: to show, not to decide by."""
+        return self.recent(1, about).get(about, [])
 
-        Raises:
-            Broken: the log is not what was written.
-        """
-        with self._db.write():  # nothing is added while it is looked through
-            return self._acts(about)
-
-    def _acts(self, about: UUID) -> list[Act]:
-        # The whole log is looked through: a revocation that was taken out must not leave its approval standing.
-        return [act for _, act in self._verified() if act.about == about]
+    def recent(self, most: int, about: UUID | None = None) -> dict[UUID, list[Act]]:
+        """Return the acts of the disclosures that were asked for last, or of one, as they are in the file."""
+        sql = (
+            "SELECT body FROM entry WHERE about IN (SELECT about FROM entry WHERE about IS NOT NULL"
+            " AND ifnull(about = ?, 1) GROUP BY about ORDER BY min(seq) DESC LIMIT ?) ORDER BY seq"
+        )
+        found: dict[UUID, list[Act]] = {}
+        for (body,) in self._db.all(sql, about.bytes if about else None, most):
+            act = _read(body)
+            if act.about:
+                found.setdefault(act.about, []).append(act)
+        return found
 
     def entries(self, most: int = 200, before: int = 2**62) -> list[tuple[int, Act]]:
         """Return the newest entries below number ``before``, newest first, as they are in the file."""
         sql = "SELECT seq, body FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?"
         return [(seq, _read(body)) for seq, body in self._db.all(sql, before, most)]
-
-    def disclosures(self, most: int = 200) -> list[UUID]:
-        """Return the disclosures that were asked for last, newest first."""
-        sql = "SELECT about FROM entry WHERE about IS NOT NULL GROUP BY about ORDER BY min(seq) DESC LIMIT ?"
-        return [UUID(bytes=about) for (about,) in self._db.all(sql, most)]
 
     def head(self) -> Head:
         """Return the head: to be kept somewhere else."""
@@ -178,15 +174,13 @@ class AuditLog:
             number += 1
             if seq != number:
                 raise Broken(f"entry {number} is missing")
-            good = digest == _hash(before, body) and hmac.compare_digest(seal, self._seal(digest))
+            whole = (type(body), type(digest), type(seal)) == (str, bytes, bytes)
+            good = whole and digest == _hash(before, body) and hmac.compare_digest(seal, self._seal(digest))
             act = _read(body) if good else None
             if act is None or about != (act.about.bytes if act.about else None):
                 raise Broken(f"entry {seq} is not what was written")
             before = digest
             yield Head(seq, digest), act
-
-    def _next(self, before: bytes, act: Act) -> bytes:
-        return _hash(before, _written(act))
 
     def _seal(self, digest: bytes) -> bytes:
         return hmac.new(self._key, digest, hashlib.sha256).digest()

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS cases.clusters (
   holder LowCardinality(String),
   workplace_token String,
   reports UInt32,
+  turn UInt32,
   told_hour DateTime('UTC')
 ) ENGINE = ReplacingMergeTree ORDER BY cluster_id
 TTL told_hour + INTERVAL 365 DAY

@@ -27,6 +27,7 @@ import faust
 import uvicorn
 
 from connectors import sources
+from connectors.cases.notices import Tell
 from connectors.clickhouse import ClickHouse, migrate
 from connectors.entrusted import Entrusted
 from connectors.entrusted import Parts as EntrustedParts
@@ -68,9 +69,8 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport, operating, worker_pages
+from streams import casework, faust_transport, operating, worker_pages
 from streams.agents import Agents, attach, cases
-from streams.agents.cases import CaseParts
 from streams.agents.path import PathParts
 from streams.agents.watch import WatchParts
 from streams.at_source import AtSource
@@ -133,6 +133,7 @@ class Node:
         bootstrap: Kafka bootstrap servers.
         now: the clock.
         broker_forgets: the broker keeps nothing over a restart, so the outbox and the journal must.
+        tell_of_cases: takes the notices of cases, durably.
         may_migrate: bring ClickHouse to the newest schema; who only watches has no right to, and needs no key.
         building: held while what reads texts is built.
     """
@@ -143,6 +144,7 @@ class Node:
     now: Clock = system_clock
     broker_forgets: bool = False
     may_migrate: bool = True
+    tell_of_cases: Tell = lambda notices: None
     building: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -168,6 +170,12 @@ class Node:
         if self.may_migrate:
             migrate(db)
         return db
+
+    @cached_property
+    def case_db(self) -> ClickHouse:
+        """ClickHouse as the case path opens it: with credentials of its own, where there are any."""
+        url = self.settings.cases_clickhouse_url
+        return ClickHouse(url, self.home / "chdb") if url else self.db
 
     @cached_property
     def policy(self) -> Policy:
@@ -310,7 +318,8 @@ class Node:
             ((ref, key),) = keys.add("dead_letters", 1)
             return seal(replace(letter, key_ref=ref), data, key)
 
-        return Receiver(self.codec, self.deidentifier, self.read_all, open_sealed, bury)
+        wrap = casework.originals(self).wrap
+        return Receiver(self.codec, self.deidentifier, self.read_all, open_sealed, bury, wrap)
 
     def releaser(self) -> Releaser:
         """Put the releaser together; for one thread."""
@@ -392,7 +401,7 @@ class Node:
                 **shared,
             )
         if "cases" in parts:
-            kept = CaseParts(tokens=self.tokens, **shared)
+            kept = casework.case_parts(self, shared | {"store": self.case_db}, self.tell_of_cases)
         if "watch" in parts:
             watch = WatchParts(watch=Watcher(self.db, self.policy), **shared)
         return Agents(path, kept, watch)
@@ -555,6 +564,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             *routes(hooks),
             *worker_pages.routes(node, commit.accept, listed, wake),
             *operating.routes(node, wake),
+            *casework.routes(node),
             *node.gate.routes(),
         ],
     )

@@ -167,11 +167,9 @@ class AuditLog:
         return last
 
     def _verified(self) -> Iterator[tuple[Head, Act]]:
-        before, number = _FIRST, 0
-        for seq, about, body, digest, seal in self._db.execute(
-            "SELECT seq, about, body, hash, seal FROM entry ORDER BY seq"
-        ):
-            number += 1
+        before = _FIRST
+        rows = self._db.execute("SELECT seq, about, body, hash, seal FROM entry ORDER BY seq")
+        for number, (seq, about, body, digest, seal) in enumerate(rows, 1):
             if seq != number:
                 raise Broken(f"entry {number} is missing")
             whole = (type(body), type(digest), type(seal)) == (str, bytes, bytes)

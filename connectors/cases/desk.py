@@ -41,9 +41,7 @@ class Desk:
     new_id: Callable[[], UUID]
     lasts: timedelta = disclosure.LASTS
 
-    def listed(
-        self, reader: Reader, like: UUID | None = None, page: int = 0, most: int = 50
-    ) -> list[Listed]:
+    def listed(self, reader: Reader, like: UUID | None = None, page: int = 0, most: int = 50) -> list[Listed]:
         """Return a page of cases, without words."""
         found = feed.listed(self.db, reader, self.now(), like, page, most)
         self._note(reader, "LIST", *(one.case_id for one in found))

@@ -96,7 +96,7 @@ def _still_allowed(store: Store, cases: Sequence[CaseReport]) -> list[CaseReport
         " GROUP BY case_token",
         tokens=tokens,
     )
-    gone, until = {token for (token,) in taken}, dict(ended)
+    gone, until = {name for (name,) in taken}, dict(ended)
     return [c for c in cases if c.case_token not in gone and c.revision >= until.get(c.case_token, 0)]
 
 
@@ -176,8 +176,8 @@ def _narrow(store: Store, rows: Sequence[Row]) -> None:
     """Remove the cases of these reports that nobody is to handle any more, and narrow the scopes of the others."""
     sql = "SELECT case_token, consent_scopes FROM cases.taken_back WHERE case_token IN {tokens:Array(UUID)}"
     left: dict[tuple[str, ...], list[Any]] = {}
-    for token, scopes in store.query(sql, tokens=strings(row["case_token"] for row in rows)):
-        left.setdefault(tuple(sorted(scopes)), []).append(token)
+    for name, scopes in store.query(sql, tokens=strings(row["case_token"] for row in rows)):
+        left.setdefault(tuple(sorted(scopes)), []).append(name)
     for scopes, tokens in left.items():
         if "CASE_HANDLING" not in scopes:
             _delete(store, "case_token", tokens)

@@ -1,7 +1,8 @@
 """Clusters: counted for each holder by itself, told once, and again when they have doubled."""
 
 import doctest
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from streams.steps import cluster
 from streams.steps.cluster import Cluster, Rule, Told, clusters
 
-NOW = datetime(2026, 11, 20, 12)
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RULE = Rule(3, 14)
 
 
@@ -97,4 +98,4 @@ def test_however_reports_trickle_in_a_cluster_is_told_as_often_as_it_doubles(row
         before += clusters(rows[: n + 1], before, NOW, RULE)
     for holder, token in {(c.holder, c.workplace_token) for c in before}:
         sizes = [c.reports for c in before if (c.holder, c.workplace_token) == (holder, token)]
-        assert sizes[0] == RULE.reports and all(b >= 2 * a for a, b in zip(sizes, sizes[1:], strict=False))
+        assert sizes[0] == RULE.reports and all(b >= 2 * a for a, b in pairwise(sizes))

@@ -84,18 +84,21 @@ def operator(found: Desk, name: str) -> Reader:
     return Reader(name, "", feed.holders(found.db), frozenset({"CASES"}))
 
 
+def pages(node: Node) -> cases.CasesParts:
+    """Put together what the pages of cases are given."""
+    return cases.CasesParts(
+        gate=node.gate,
+        desk=lambda: desk(node),
+        reader=reader,
+        operator=operator,
+        passes=operating.passes(node),
+        now=node.now,
+    )
+
+
 def routes(node: Node) -> list[BaseRoute]:
     """Return the pages and the API of cases of a running node."""
-    return cases.routes(
-        cases.CasesParts(
-            gate=node.gate,
-            desk=lambda: desk(node),
-            reader=reader,
-            operator=operator,
-            passes=operating.passes(node),
-            now=node.now,
-        )
-    )
+    return cases.routes(pages(node))
 
 
 def ask(node: Node, what: str, question: str) -> Any:

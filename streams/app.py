@@ -27,7 +27,6 @@ import faust
 import uvicorn
 
 from connectors import sources
-from connectors.cases.notices import Tell
 from connectors.clickhouse import ClickHouse, migrate
 from connectors.entrusted import Entrusted
 from connectors.entrusted import Parts as EntrustedParts
@@ -37,6 +36,7 @@ from connectors.kafka import Forwarder, Sender, create_topics, values, wait_unti
 from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped, load
 from connectors.members import Directory
+from connectors.notifying.notifier import Notifier
 from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
 from connectors.pulling import mailbox
@@ -133,7 +133,6 @@ class Node:
         bootstrap: Kafka bootstrap servers.
         now: the clock.
         broker_forgets: the broker keeps nothing over a restart, so the outbox and the journal must.
-        tell_of_cases: takes the notices of cases, durably.
         may_migrate: bring ClickHouse to the newest schema; who only watches has no right to, and needs no key.
         building: held while what reads texts is built.
     """
@@ -144,7 +143,6 @@ class Node:
     now: Clock = system_clock
     broker_forgets: bool = False
     may_migrate: bool = True
-    tell_of_cases: Tell = lambda notices: None
     building: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -209,6 +207,15 @@ class Node:
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
         return Heartbeats(self.home / "heartbeats.db")
+
+    @cached_property
+    def case_notifier(self) -> Notifier:
+        """What tells holders of their cases: with a file and a queue of its own.
+
+        Raises:
+            BadNotifyFile: ``notify-cases.toml`` cannot be used.
+        """
+        return Notifier(self.home, self.now, SystemRandom().uniform, "notify-cases")
 
     def journal(self) -> Journal:
         """Open the release journal; one for each thread.
@@ -401,7 +408,7 @@ class Node:
                 **shared,
             )
         if "cases" in parts:
-            kept = casework.case_parts(self, shared | {"store": self.case_db}, self.tell_of_cases)
+            kept = casework.case_parts(self, shared | {"store": self.case_db}, self.case_notifier.tell)
         if "watch" in parts:
             watch = WatchParts(watch=Watcher(self.db, self.policy), **shared)
         return Agents(path, kept, watch)
@@ -417,6 +424,7 @@ class Running:
         forwarder: carries the outbox to Kafka; a door has one.
         release_clock: closes windows; a worker has one.
         stream: the Faust app; all but a mere door have one.
+        case_notifier: tells holders of their cases; what keeps cases has one.
         url: where the web server listens; a door has one.
     """
 
@@ -425,6 +433,7 @@ class Running:
     forwarder: Forwarder | None = None
     release_clock: ReleaseClock | None = None
     stream: faust.App | None = None
+    case_notifier: Notifier | None = None
     url: str = ""
     stopping: bool = False
 
@@ -433,6 +442,8 @@ class Running:
         well = {}
         if self.forwarder:
             well["door"] = self.forwarder.is_alive()
+        if self.case_notifier:
+            well["notify_cases"] = self.case_notifier.is_alive()
         if "worker" in self.parts:
             clock = self.release_clock
             well["release"] = clock is not None and clock.is_alive() and not clock.refused
@@ -478,6 +489,8 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
                 _start(Entrusted(node.entrusted_parts, node.bootstrap, wait, forwarder.wake.set), front)
             await front.enter_async_context(_web(run))
         behind.callback(node.close)
+        if "cases" in parts:
+            run.case_notifier = _start(node.case_notifier, behind)
         if parts - {"door"}:
             app = await asyncio.to_thread(node.faust_app, parts)
             behind.push_async_callback(app.stop)
@@ -495,7 +508,9 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
         yield run
 
 
-Thread = TypeVar("Thread", Entrusted, Expiry, Forwarder, Puller, ReceiptIndex, ReleaseClock, Settler)
+Thread = TypeVar(
+    "Thread", Entrusted, Expiry, Forwarder, Notifier, Puller, ReceiptIndex, ReleaseClock, Settler
+)
 
 
 def _start(thread: Thread, stack: contextlib.AsyncExitStack) -> Thread:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from streams.app import Node
 
 
+_LINGER = 0.02  # seconds
+
+
 def audit_log(node: Node) -> AuditLog:
     """Open the audit log; one for each thread."""
     return AuditLog(node.home / "cases" / "audit.db", node.tokens.key("case-audit"))
@@ -73,6 +76,8 @@ def case_parts(node: Node, shared: Mapping[str, Any], tell: Tell) -> CaseParts:
             ]
         )
 
+    # Cases are few, and somebody waits: a batch is not waited for.
+    shared = {**shared, "linger_seconds": min(shared["linger_seconds"], _LINGER)}
     rule = Rule(node.stream.cluster_reports, node.stream.cluster_days)
     return CaseParts(
         tokens=node.tokens, tell_urgent=tell_urgent, tell_clusters=tell_clusters, rule=rule, **shared

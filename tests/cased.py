@@ -145,7 +145,7 @@ class Cased:
         return [(act.who, act.action, len(act.cases)) for _, act in reversed(self.log.entries())]
 
     def site(self) -> Starlette:
-        parts = replace(casework.pages(self.node), even_seconds=0)
+        parts = replace(casework.pages(self.node), even_seconds=0.001)
         return Starlette(routes=[*self.node.gate.routes(), *pages.routes(parts)])
 
     def browser(self, name: str = "", site: Starlette | None = None) -> Browser:

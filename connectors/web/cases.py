@@ -30,7 +30,7 @@ from connectors.web.forms import Form, one
 from connectors.web.gate import Gate
 from connectors.web.session import Passes
 
-EVEN_SECONDS = 0.3  # what is not to be had is answered then, however long it took to find out
+EVEN_SECONDS = 0.3  # what is not to be had is answered at a multiple of it, whatever it took to find out
 _PAGE = 50
 _MOST_PAGES = 10_000
 _MOST_BYTES = 10_000
@@ -52,7 +52,7 @@ class CasesParts:
         operator: whoever sits at the operator's terminal, as who reads cases.
         passes: commands of this machine show one.
         now: the time in UTC.
-        even_seconds: when what is not to be had is answered.
+        even_seconds: what is not to be had is answered at a multiple of it.
     """
 
     gate: Gate
@@ -84,12 +84,12 @@ def routes(parts: CasesParts) -> list[BaseRoute]:
         return HTMLResponse(html, status)
 
     async def evenly(answer: Awaitable[Response], otherwise: Callable[[], Response]) -> Response:
-        began = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             return await answer
         except NoSuchCase:
-            left = began + parts.even_seconds - asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0, left))
+            await asyncio.sleep(parts.even_seconds - (loop.time() - began) % parts.even_seconds)
             return otherwise()
 
     def told(request: Request, status: int, title: str, line: str) -> Response:

@@ -68,15 +68,15 @@ def take_in(parts: CaseParts, cases: Sequence[CaseReport], name: str) -> None:
     """Keep a batch of cases; ``name`` tells it from others. To do it again changes nothing.
 
     A case in the table is what tells that its message arrived. So what must not be lost comes before it: its
-    original, and its notices.
+    notices, and its original.
     """
     store, now = parts.store, parts.now()
-    store.insert("cases.originals", [_original_row(case) for case in cases if case.original], name)
     there = [case for case in cases if case.op != "WITHDRAW" and (case.urgent or case.workplace_token)]
     if there and (there := _still_allowed(store, there)):
         if urgent := [case for case in there if case.urgent]:
             parts.tell_urgent(urgent)
         _tell_clusters(parts, [case for case in there if case.workplace_token], now)
+    store.insert("cases.originals", [_original_row(case) for case in cases if case.original], name)
     rows = [case_row(case, now) for case in cases]
     store.insert("cases.reports", rows, name)
     _narrow(store, rows)

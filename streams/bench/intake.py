@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from connectors import sources
 from connectors.broker import EmbeddedBroker
@@ -33,7 +32,7 @@ def report(reports: int, connections: int, rows: int, seed: int) -> Iterator[str
         seconds, waits, kept, most = asyncio.run(_over_http(Path(folder), reports, connections, seed))
     yield (
         f"{reports} reports through POST /v1/reports, {connections} connections: {reports / seconds:.0f}/s durable"
-        f" and acknowledged; p50 {1000 * quantile(waits, 0.5):.1f} ms, p99 {1000 * quantile(waits, 0.99):.1f} ms;"
+        f" and acknowledged; p50 {1000 * _quantile(waits, 0.5):.1f} ms, p99 {1000 * _quantile(waits, 0.99):.1f} ms;"
         f" {kept} sealed; at most {most} MB in memory"
     )
     with (
@@ -67,27 +66,22 @@ async def _over_http(
 
 def _send(port: int, token: str, reports: int, connections: int, seed: int) -> tuple[float, list[float]]:
     """Send reports over connections that are kept alive; returns seconds for all, and for each."""
-    told = pool(seed, _START)
+    pool = [
+        json.loads(d.payload)
+        for d in season(seed, _START, 5, 200).deliveries
+        if d.source == "hotline" and len(d.payload) < _MOST and _is_report(d.payload)
+    ]
     head = (
         "POST /v1/reports HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: "
     )
 
     def request(number: int) -> bytes:
-        body = json.dumps(told[number % len(told)] | {"id": f"bench-{number}"}).encode()
+        body = json.dumps(pool[number % len(pool)] | {"id": f"bench-{number}"}).encode()
         return f"{head}{len(body)}\r\n\r\n".encode() + body
 
     requests = [request(n) for n in range(_WARM + reports)]
     return asyncio.run(_send_all(port, requests, connections))
-
-
-def pool(seed: int, start: datetime) -> list[dict[str, Any]]:
-    """Return good reports of a season, of ordinary length, as a hotline sends them."""
-    return [
-        json.loads(d.payload)
-        for d in season(seed, start, 5, 200).deliveries
-        if d.source == "hotline" and len(d.payload) < _MOST and _is_report(d.payload)
-    ]
 
 
 def _is_report(payload: bytes) -> bool:
@@ -125,8 +119,7 @@ async def _send_all(port: int, requests: list[bytes], connections: int) -> tuple
     return time.perf_counter() - began, waits
 
 
-def quantile(values: list[float], share: float) -> float:
-    """Return the value that this share of the values is at most."""
+def _quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 

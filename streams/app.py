@@ -387,7 +387,7 @@ class Node:
     def agents(self, parts: frozenset[Part]) -> Agents:
         """Put together what the agents of these parts are given."""
         shared: dict[str, Any] = {
-            "store": self.db,
+            "store": self.case_db if parts == {"cases"} else self.db,
             "codec": self.codec,
             "now": self.now,
             "batch": self.stream.batch,
@@ -460,7 +460,7 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
     if parts - {"door"}:  # a door alone takes in without Kafka, too
         await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
         await asyncio.to_thread(make_topics)
-    await asyncio.to_thread(lambda: node.db)
+    await asyncio.to_thread(lambda: node.case_db if parts == {"cases"} else node.db)
     settler = None
     if parts & {"door", "worker"}:
         # A list that cannot be used stops us before a report is taken in.

@@ -490,8 +490,8 @@ MUTANTS = (
         "R15",
         "a case is read by members who handle its holder",
         "connectors/cases/feed.py",
-        '        " AND holder IN {holders:Array(String)}",\n',
-        '        " AND length({holders:Array(String)}) >= 0",\n',
+        "WHERE case_id = {case:UUID} AND holder IN {holders:Array(String)})",
+        "WHERE case_id = {case:UUID} AND length({holders:Array(String)}) >= 0)",
         (
             "tests/test_cases.py::test_only_a_member_with_the_role_of_an_organisation_that_handles_the_holder_reads_and_only_with_consent",
             "tests/test_case_pages.py::test_what_is_not_theirs_and_what_is_not_there_are_answered_alike",

@@ -115,15 +115,17 @@ def listed(
 def one(db: ClickHouse, reader: Reader, case_id: UUID) -> Case | None:
     """Return a case as its report stands now, whichever of its revisions is named; None if they may not, or there is none."""
     rows = db.named(
-        f"SELECT {', '.join(_CASE)}, if(workplace_token = '', 0, (SELECT count() FROM cases.visible AS o"  # noqa: S608
-        " WHERE (o.holder, o.workplace_token) IN"
-        " (SELECT holder, workplace_token FROM cases.reports WHERE case_id = {case:UUID})) - 1) AS others"
-        " FROM cases.visible WHERE case_token IN (SELECT case_token FROM cases.reports WHERE case_id = {case:UUID})"
-        " AND holder IN {holders:Array(String)}",
+        # A case of others ends in the inner question, as one that is not there does: not sooner and not later.
+        f"SELECT {', '.join(_CASE)} FROM cases.visible WHERE case_token IN"  # noqa: S608
+        " (SELECT case_token FROM cases.reports WHERE case_id = {case:UUID} AND holder IN {holders:Array(String)})",
         case=str(case_id),
         holders=reader.readable,
     )
-    return Case(**_plain(rows[0])) if rows else None
+    if not rows:
+        return None
+    sql = f"SELECT count() FROM cases.visible WHERE {_SAME_PLACE}"  # noqa: S608
+    ((found,),) = db.query(sql, like=str(case_id))
+    return Case(**_plain(rows[0]), others=max(0, found - 1))
 
 
 def has_original(db: ClickHouse, case: Case) -> bool:

@@ -13,7 +13,7 @@ from connectors.cases.audit import Broken
 from connectors.cases.desk import NoSuchCase
 from connectors.cases.disclosure import NotAllowed
 from connectors.cases.feed import Case, Listed, Reader
-from connectors.cases.originals import Gone
+from connectors.cases.originals import SIZES, Gone
 from connectors.members import Organisation
 from connectors.sqlite import NotNow
 from schemas import topics
@@ -247,6 +247,16 @@ def test_an_original_is_of_its_own_case_only(cased):
     with pytest.raises(Gone):
         cased.desk.originals.open(first, b64decode(rows[second]))
     assert cased.desk.originals.open(first, b64decode(rows[first])).reporter_name == CANARY
+
+
+def test_a_report_too_large_for_its_case_stays_at_its_source_and_others_are_of_few_lengths(cased):
+    found, case_id = casework.originals(cased.node), uuid4()
+    assert found.wrap(case_id, bytes(SIZES[-1])) == b""
+    lengths = {len(found.wrap(case_id, b"x" * n)) for size in SIZES for n in (size // 2, size - 1)}
+    assert len(lengths) == len(SIZES)
+    for nothing in (b"", b"short", found.wrap(case_id, b"no report")):
+        with pytest.raises(Gone):
+            found.open(case_id, nothing)
 
 
 def test_what_is_de_identified_at_its_source_has_no_original_here(cased):

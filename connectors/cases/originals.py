@@ -15,9 +15,12 @@ from connectors.keystore import KeyMissing, KeyStore
 from connectors.seal import Unsealable, unseal
 from schemas.codec import Codec, Undecodable
 from schemas.events import RawReportBody, SealedReport
+from schemas.sizes import unpad
 from schemas.tokens import Tokens
 
-MOST_BYTES = 2_500_000  # a larger one stays at its source: the case has to fit into a message
+# Lengths of what is wrapped: nearly all reports are of the first, so that a case is as long as others. A larger one stays
+# at its source: the case has to fit into a message.
+SIZES = (1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 5 << 19)
 
 
 class Gone(Exception):
@@ -34,7 +37,10 @@ class Originals:
 
     def wrap(self, case_id: UUID, sealed: bytes) -> bytes:
         """Wrap a message of the topic of sealed reports for its case; empty if it is too large."""
-        return self._wrapping.encrypt(sealed, [case_id.bytes]) if len(sealed) <= MOST_BYTES else b""
+        size = next((size for size in SIZES if size > len(sealed)), None)
+        if size is None:
+            return b""
+        return self._wrapping.encrypt((sealed + b"\x80").ljust(size, b"\0"), [case_id.bytes])
 
     def open(self, case_id: UUID, wrapped: bytes) -> RawReportBody:
         """Open an original.
@@ -43,10 +49,9 @@ class Originals:
             Gone: its key is erased, or it is not what was wrapped.
         """
         try:
-            report = self._codec.decode(
-                SealedReport, self._wrapping.decrypt(wrapped, [case_id.bytes]) if wrapped else b""
-            )
+            sealed = unpad(self._wrapping.decrypt(wrapped, [case_id.bytes]))
+            report = self._codec.decode(SealedReport, sealed)
             opened = unseal(report, self._keys().key(report.key_ref))
             return self._codec.decode_body(RawReportBody, report.body_schema, opened)
-        except (InvalidTag, Undecodable, KeyMissing, Unsealable, LookupError):
+        except (InvalidTag, ValueError, Undecodable, KeyMissing, Unsealable, LookupError):
             raise Gone from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -89,6 +90,18 @@ def test_the_list_shows_urgent_cases_first_and_no_words_and_is_noted(cased):
     assert text.index(str(urgent)) < text.index(str(calm)) and "Urgent" in text
     assert "&lt;TEXT&gt;" not in text and CANARY not in text
     assert cased.noted() == [("reads", "LIST", 2)]
+
+
+def test_page_by_page_every_case_is_listed_once(cased, monkeypatch):
+    monkeypatch.setattr(pages, "_PAGE", 2)
+    wanted = {str(cased.report()) for _ in range(5)}
+    browser, seen = cased.browser("reads"), []
+    for number in range(3):
+        text = browser.get(f"/cases?page={number}").text
+        seen += re.findall(r'<th scope="row"><a href="/cases/([0-9a-f-]+)"', text)
+        assert ("Older" in text) == (number < 2) and ("Newer" in text) == (number > 0)
+    assert set(seen) == wanted and len(seen) == 5
+    assert [n for *_, n in cased.noted()] == [2, 2, 1]
 
 
 def test_a_case_shows_its_words_its_codes_and_who_says_so(cased):

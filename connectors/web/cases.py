@@ -120,15 +120,15 @@ def routes(parts: CasesParts) -> list[BaseRoute]:
         like = _uuid(query.get("like") or query.get("cluster") or "")
 
         async def answer() -> Response:
-            rows = await at_desk(lambda desk: desk.listed(who, like, number, _PAGE + 1))
+            rows = await at_desk(lambda desk: desk.listed(who, like, number, _PAGE))
             open_now = await at_desk(lambda desk: desk.disclosures(who))
             return page(
                 "cases_list.html",
                 request,
-                rows=rows[:_PAGE],
+                rows=rows,
                 like=like,
                 number=number,
-                more=len(rows) > _PAGE,
+                more=len(rows) == _PAGE,
                 disclosures=open_now,
                 now=parts.now(),
             )

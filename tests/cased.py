@@ -19,7 +19,7 @@ from connectors.cases.audit import AuditLog
 from connectors.cases.desk import Desk
 from connectors.cases.feed import Reader
 from connectors.clickhouse import ClickHouse
-from connectors.intake import native
+from connectors.intake import native, report_uid
 from connectors.members import Organisation
 from connectors.notifying.notice import Notice
 from connectors.settings import ConnectorSettings
@@ -121,7 +121,7 @@ class Cased:
     def uid(self, root_id: str, source: str = "hotline") -> UUID:
         """Return what the door calls a report."""
         tokens = self.node.tokens
-        return tokens.uuid("report", source, native(tokens, source, root_id).hex())
+        return report_uid(tokens, source, native(tokens, source, root_id))
 
     def later(self, **delta: float) -> None:
         self.time += timedelta(**delta)

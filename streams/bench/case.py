@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import secrets
 import tempfile
 import threading
 import time
@@ -76,7 +75,7 @@ async def _play(
 
 
 def _told(port: int) -> str:
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    key = base64.b64encode(bytes(range(32))).decode()  # whoever listens here checks nothing
     return (
         f'[channels.hook]\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/"\nsecret = "whsec_{key}"\n'
         'per_hour = 100000\nburst = 1000\n\n[[routes]]\nchannels = ["hook"]\norganisations = ["union"]\n'

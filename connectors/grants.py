@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 
-ROLES = ("chorus_release", "chorus_watch", "chorus_cases", "chorus_analyst")
+ROLES = ("chorus_release", "chorus_watch", "chorus_cases_keeper", "chorus_cases", "chorus_analyst")
 
 
 def grants() -> Iterator[str]:

@@ -16,6 +16,7 @@ class ConnectorSettings:
         home: folder of this node's state: sources, secrets, outbox, key store, release journal, chDB.
         kafka: bootstrap servers; without it ``chorus up`` brings its own broker.
         clickhouse_url: ``clickhouse://user:password@host:8123``; without it chDB, in ``home``.
+        cases_clickhouse_url: as whom the case path reads and writes its tables; without it as ``clickhouse_url``.
         schema_registry_url: a registry that speaks Confluent's REST protocol; without it the folder.
         host: address the web server listens on.
         port: its port; 0 picks a free one.
@@ -32,6 +33,7 @@ class ConnectorSettings:
     home: Path = Path(".chorus")
     kafka: str | None = None
     clickhouse_url: str | None = None
+    cases_clickhouse_url: str | None = None
     schema_registry_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080

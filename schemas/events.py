@@ -251,6 +251,7 @@ class CaseReport:
     severity_basis: CodeBasis = "UNKNOWN"
     suggested: tuple[SuggestedCode, ...] = hidden(())
     attachments: tuple[CaseAttachment, ...] = hidden(())
+    original: bytes = hidden(b"")
     padding: bytes = padding()
 
 

@@ -70,9 +70,8 @@ from schemas.codec import Codec
 from schemas.events import DeadLetter, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
-from streams import faust_transport, operating, worker_pages
+from streams import casework, faust_transport, operating, worker_pages
 from streams.agents import Agents, attach, cases
-from streams.agents.cases import CaseParts
 from streams.agents.path import PathParts
 from streams.agents.watch import WatchParts
 from streams.at_source import AtSource
@@ -172,6 +171,12 @@ class Node:
         return db
 
     @cached_property
+    def case_db(self) -> ClickHouse:
+        """ClickHouse as the case path opens it: with credentials of its own, where there are any."""
+        url = self.settings.cases_clickhouse_url
+        return ClickHouse(url, self.home / "chdb") if url else self.db
+
+    @cached_property
     def policy(self) -> Policy:
         """What the release promises."""
         return read_policy(self.stream)
@@ -212,6 +217,15 @@ class Node:
             BadNotifyFile: ``notify.toml`` cannot be used.
         """
         return Notifier(self.home, self.now, SystemRandom().uniform)
+
+    @cached_property
+    def case_notifier(self) -> Notifier:
+        """What tells holders of their cases: with a file and a queue of its own.
+
+        Raises:
+            BadNotifyFile: ``notify-cases.toml`` cannot be used.
+        """
+        return Notifier(self.home, self.now, SystemRandom().uniform, "notify-cases")
 
     def journal(self) -> Journal:
         """Open the release journal; one for each thread.
@@ -321,7 +335,8 @@ class Node:
             ((ref, key),) = keys.add("dead_letters", 1)
             return seal(replace(letter, key_ref=ref), data, key)
 
-        return Receiver(self.codec, self.deidentifier, self.read_all, open_sealed, bury)
+        wrap = casework.originals(self).wrap
+        return Receiver(self.codec, self.deidentifier, self.read_all, open_sealed, bury, wrap)
 
     def releaser(self) -> Releaser:
         """Put the releaser together; for one thread."""
@@ -382,7 +397,7 @@ class Node:
     def agents(self, parts: frozenset[Part]) -> Agents:
         """Put together what the agents of these parts are given."""
         shared: dict[str, Any] = {
-            "store": self.db,
+            "store": self.case_db if parts == {"cases"} else self.db,
             "codec": self.codec,
             "now": self.now,
             "batch": self.stream.batch,
@@ -403,7 +418,7 @@ class Node:
                 **shared,
             )
         if "cases" in parts:
-            kept = CaseParts(tokens=self.tokens, **shared)
+            kept = casework.case_parts(self, shared | {"store": self.case_db}, self.case_notifier.tell)
         if "watch" in parts:
             watch = WatchParts(
                 watch=Watcher(self.db, self.policy),
@@ -425,6 +440,7 @@ class Running:
         release_clock: closes windows; a worker has one.
         stream: the Faust app; all but a mere door have one.
         notifier: tells people of alerts; a watch has one.
+        case_notifier: tells holders of their cases; what keeps cases has one.
         url: where the web server listens; a door has one.
     """
 
@@ -434,6 +450,7 @@ class Running:
     release_clock: ReleaseClock | None = None
     stream: faust.App | None = None
     notifier: Notifier | None = None
+    case_notifier: Notifier | None = None
     url: str = ""
     stopping: bool = False
 
@@ -444,6 +461,8 @@ class Running:
             well["door"] = self.forwarder.is_alive()
         if self.notifier:
             well["notify"] = self.notifier.is_alive()
+        if self.case_notifier:
+            well["notify_cases"] = self.case_notifier.is_alive()
         if "worker" in self.parts:
             clock = self.release_clock
             well["release"] = clock is not None and clock.is_alive() and not clock.refused
@@ -460,7 +479,7 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
     if parts - {"door"}:  # a door alone takes in without Kafka, too
         await asyncio.to_thread(wait_until_up, node.bootstrap, 60)
         await asyncio.to_thread(make_topics)
-    await asyncio.to_thread(lambda: node.db)
+    await asyncio.to_thread(lambda: node.case_db if parts == {"cases"} else node.db)
     settler = None
     if parts & {"door", "worker"}:
         # A list that cannot be used stops us before a report is taken in.
@@ -491,6 +510,8 @@ async def running(node: Node, parts: frozenset[Part] = EVERYTHING) -> AsyncItera
         behind.callback(node.close)
         if "watch" in parts:
             run.notifier = _start(node.notifier, behind)
+        if "cases" in parts:
+            run.case_notifier = _start(node.case_notifier, behind)
         if parts - {"door"}:
             app = await asyncio.to_thread(node.faust_app, parts)
             behind.push_async_callback(app.stop)
@@ -579,6 +600,7 @@ async def _web(run: Running) -> AsyncIterator[None]:
             *routes(hooks),
             *worker_pages.routes(node, commit.accept, listed, wake),
             *operating.routes(node, wake),
+            *casework.routes(node),
             *node.gate.routes(),
         ],
     )

@@ -37,6 +37,7 @@ from streams import demo as demonstration
 from streams.app import EVERYTHING, Node, Part, running, stop_signal, until_stopped
 from streams.commands.audit import audit
 from streams.commands.bench import bench
+from streams.commands.cases import cases
 from streams.commands.deadletter import deadletter
 from streams.commands.health import source_health
 from streams.commands.member import member
@@ -138,6 +139,18 @@ def watch() -> None:
     Needs no key, and no right in ClickHouse but those of the role chorus_watch: it can read nothing but releases.
     """
     _serve(frozenset({"watch"}), may_migrate=False)
+
+
+@cases.command(name="run", epilog=example("CHORUS_KAFKA=kafka:9092 chorus cases run"))
+def cases_run() -> None:
+    """Keep cases for their holders, and tell them of urgent ones and of clusters at once.
+
+    In ClickHouse it needs the rights of the role chorus_cases_keeper and no others: CHORUS_CASES_CLICKHOUSE_URL.
+    """
+    _serve(frozenset({"cases"}), may_migrate=False)
+
+
+main.add_command(cases)
 
 
 @main.command(epilog=example("CHORUS_KAFKA=kafka:9092 chorus web"))

@@ -94,7 +94,7 @@ def dead_letters(node: Node, letters: Letters, sent: Callable[[], None] = lambda
 @contextmanager
 def letters(node: Node) -> Iterator[Letters]:
     """Yield dead letters: those of the ClickHouse server, of the node that runs here, or of the database here."""
-    url = None if node.settings.clickhouse_url else _answering(node)
+    url = None if node.settings.clickhouse_url else answering(node)
     if url is None:
         yield StoredLetters(node.db)
         return
@@ -103,7 +103,7 @@ def letters(node: Node) -> Iterator[Letters]:
         yield RemoteLetters(http, lambda: signed.issue(who(), COMMAND))
 
 
-def _answering(node: Node) -> str | None:
+def answering(node: Node) -> str | None:
     """Return where the node of this host answers, or None."""
     try:
         url = address_file(node).read_text(encoding="ascii").strip()

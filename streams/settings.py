@@ -27,6 +27,9 @@ class StreamSettings:
         readers: processes that read free texts; without it one less than there are cores, at least one; 0 reads
             them in the node's own process, where no time limit can be kept.
         text_seconds: longest one free text may take before it is dropped.
+        cluster_reports: so many reports on one workplace are a cluster, told to the holder who has them all.
+        cluster_days: within so many days.
+        disclosure_minutes: how long two people may open a report as its source gave it, once it is approved.
         coarsen: fields of contributions to coarsen in any case: ``sector``, ``region`` or both, by a comma.
     """
 
@@ -40,6 +43,9 @@ class StreamSettings:
     readers: int | None = None
     text_seconds: float = 2.0
     max_unique_share: int = 20
+    cluster_reports: int = 3
+    cluster_days: int = 14
+    disclosure_minutes: int = 60
     coarsen: str = ""
 
     def __post_init__(self) -> None:
@@ -57,6 +63,12 @@ class StreamSettings:
             raise BadSetting(f"{variable('readers')} must not be negative")
         if not self.text_seconds > 0:
             raise BadSetting(f"{variable('text_seconds')} must be above 0")
+        if self.cluster_reports < 2 or not 1 <= self.cluster_days <= 90:
+            raise BadSetting(
+                f"{variable('cluster_reports')} must be 2 or more, {variable('cluster_days')} from 1 to 90"
+            )
+        if not 1 <= self.disclosure_minutes <= 1440:
+            raise BadSetting(f"{variable('disclosure_minutes')} must be from 1 to 1440")
 
     @property
     def coarsened(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def all_agents(store, tokens, codec, now, receiver, *, watch, poison_limit, batc
         PathParts(
             receiver=receiver, tokens=tokens, end_cases=end, poison_limit=poison_limit, **more, **shared
         ),
-        CaseParts(tokens=tokens, **shared),
+        CaseParts(tokens=tokens, tell_urgent=lambda cases: None, tell_clusters=lambda found: None, **shared),
         WatchParts(watch=watch, **shared),
     )
 

@@ -71,12 +71,62 @@ def test_imports_point_one_way(folder, allowed):
     ("file", "allowed"),
     [
         ("path", ["schemas", "streams.agents.common", "streams.steps"]),
-        ("cases", ["schemas", "streams.agents.common", "streams.steps.receive"]),
+        (
+            "cases",
+            ["schemas", "streams.agents.common", "streams.steps.receive.CaseGone", "streams.steps.cluster"],
+        ),
         ("watch", ["schemas.topics", "schemas.events", "streams.agents.common"]),
     ],
 )
 def test_the_three_kinds_of_agents_know_nothing_of_each_other(file, allowed):
     assert not outside(imports_under(f"streams/agents/{file}.py"), *allowed)
+
+
+# What counts and releases, and what tells of released numbers; and what handles cases.
+COUNTS = (
+    *(
+        f"streams.steps.{n}"
+        for n in ("admit", "count", "noise", "draw", "policy", "publish", "windows", "explain")
+    ),
+    *(
+        f"streams.steps.{n}"
+        for n in ("detect", "corroborate", "episodes", "alert", "hierarchy", "uniqueness")
+    ),
+    *(
+        f"streams.{n}"
+        for n in ("journal", "ledger", "releaser", "landed", "watch", "uniqueness", "restore", "rotate")
+    ),
+    *(
+        "streams.agents.path",
+        "streams.agents.watch",
+        "connectors.released",
+        "connectors.desk",
+        "connectors.web.board",
+    ),
+)
+CASES = (
+    *("connectors.cases", "connectors.web.cases", "connectors.web.cases_pages"),
+    *("streams.agents.cases", "streams.steps.cluster", "streams.casework"),
+)
+PUT_TOGETHER = {"streams/app.py", "streams/agents/__init__.py"}  # which know every part
+
+
+def under(name: str, modules: tuple[str, ...]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+@pytest.mark.guards("R15")
+def test_the_case_path_and_the_counts_know_nothing_of_each_other():
+    seen = set()
+    for file, tree in TREES.items():
+        module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        if under(module, CASES):
+            seen.add("cases")
+            assert not {n for n in imported(tree) if under(n, COUNTS)}, file
+        if under(module, COUNTS) and file not in PUT_TOGETHER:
+            seen.add("counts")
+            assert not {n for n in imported(tree) if under(n, CASES)}, file
+    assert seen == {"cases", "counts"}
 
 
 FORBIDDEN_IN_STEPS = {

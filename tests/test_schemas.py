@@ -38,6 +38,7 @@ IDS = {
     "alert/2": 15,
     "entrusted_report/1": 16,
     "entrusted_body/1": 17,
+    "case_report/3": 18,
 }
 PRINTABLE = {"operational", "public"}
 PII = PRINTABLE | {"direct", "quasi", "workplace", "sensitive", "free_text"}

@@ -11,6 +11,11 @@ GRANT SELECT ON sealed.*, INSERT ON sealed.*, ALTER DELETE ON sealed.*, SELECT O
 CREATE ROLE IF NOT EXISTS chorus_watch;
 GRANT SELECT ON released.*, INSERT ON released.* TO chorus_watch WITH REPLACE OPTION;
 
+-- Cases, kept and let go: `chorus cases run`. Reads no contribution.
+CREATE ROLE IF NOT EXISTS chorus_cases_keeper;
+GRANT SELECT ON cases.*, INSERT ON cases.*, ALTER DELETE ON cases.*, ALTER UPDATE ON cases.*
+  TO chorus_cases_keeper WITH REPLACE OPTION;
+
 -- Cases: those who handle them. Reads no contribution and changes nothing.
 CREATE ROLE IF NOT EXISTS chorus_cases;
 GRANT SELECT ON cases.* TO chorus_cases WITH REPLACE OPTION;

@@ -95,3 +95,20 @@ def bench_intake(reports: int, connections: int, rows: int, seed: int) -> None:
 
     for line in report(reports, connections, rows, seed):
         click.echo(line)
+
+
+@bench.command(name="case", epilog=example("chorus bench case"))
+@click.option("--urgent", default=500, show_default=True, type=click.IntRange(1), help="Reports measured.")
+@click.option(
+    "--rate", default=50.0, show_default=True, type=click.FloatRange(1), help="Reports a second in all."
+)
+@click.option(
+    "--every", default=10, show_default=True, type=click.IntRange(1), help="One of so many is urgent."
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the reports.")
+def bench_case(urgent: int, rate: float, every: int, seed: int) -> None:
+    """Measure the case path: from the answer to an urgent report until its holder's webhook has it. Takes minutes."""
+    from streams.bench.case import report
+
+    for line in report(urgent, rate, every, seed):
+        click.echo(line)

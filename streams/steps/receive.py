@@ -26,6 +26,7 @@ from streams.steps.uniqueness import tightened
 
 Unseal = Callable[[SealedReport], bytes]  # raises Refused
 Bury = Callable[[DeadLetter, bytes], DeadLetter]  # seals bytes that are not a sealed report
+Wrap = Callable[[UUID, bytes], bytes]  # wraps a sealed report for its case
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class _Opened:
 class Receiver:
     """The steps sealed reports go through, with what they need.
 
-    ``deidentifier`` is asked for anew with each batch, because the register changes while the node runs.
+    ``deidentifier`` is asked for anew with each batch, because the register changes while the node runs. Without
+    ``wrap`` no case has its original.
     """
 
     codec: Codec
@@ -82,6 +84,7 @@ class Receiver:
     read_all: ReadAll
     unseal: Unseal
     bury: Bury
+    wrap: Wrap = lambda case_id, sealed: b""
 
     def receive(self, messages: Sequence[tuple[bytes, Coordinates]]) -> list[Outcome]:
         """Open and de-identify messages, in their order; what cannot be understood becomes a dead letter.
@@ -116,6 +119,9 @@ class Receiver:
                 contribution, case = self._of_source(one.report, one.body, deidentifier)
             else:
                 contribution, case = deidentified(deidentifier, one.report, one.body)
+                if case and one.report.op != "WITHDRAW":
+                    # Still sealed: its holder may come to need it. What is withdrawn has nothing any more.
+                    case = replace(case, original=self.wrap(case.case_id, one.data))
             # Only now: what does not open may not be what its source sent, and ends nothing.
             return Outcome(contribution, case, case_gone=_case_gone(one.report, deidentifier.tokens))
         except Refused as refusal:
@@ -135,7 +141,9 @@ class Receiver:
             raise Refused("BODY_INVALID", "open")
         # A door of an earlier version may have left words in it.
         blank = case and report.op == "WITHDRAW"
-        return contribution, deidentifier.case(report, RawReportBody()) if blank else case
+        case = deidentifier.case(report, RawReportBody()) if blank else case
+        # Its original is where it was de-identified, and nowhere else.
+        return contribution, replace(case, original=b"") if case else None
 
     def _dead_letter(self, one: _Opened, refusal: Refused, tokens: Tokens) -> DeadLetter:
         report, at = one.report, one.at

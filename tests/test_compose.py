@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 import tomllib
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from access import granted
 from apache_kafka import kafka_version
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
-CHORUS = ("worker", "web")
-VOLUMES = {"kafka-data": "kafka", "clickhouse-data": "clickhouse", "chorus-state": "worker web"}
-MEMORY_LIMIT_MB = 4096
+CHORUS = ("worker", "watch", "cases", "web")
+APART = {"watch": "chorus_watch", "cases": "chorus_cases_keeper"}  # those with the rights of a role
+VOLUMES = {
+    "kafka-data": "kafka",
+    "clickhouse-data": "clickhouse",
+    "chorus-state": "worker cases web",
+    "watch-state": "watch",
+}
+MEMORY_LIMIT_MB = 4800
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|PRIVATE|_KEY$")
 REQUIRED = re.compile(r"\$\{[A-Z_]+:\?[^}]+\}")
 # At least major.minor.patch, or a digest.
@@ -25,8 +33,8 @@ FULL_VERSION = re.compile(r":\d+\.\d+\.\d+(\.\d+)?(-[\w.]+)?$|@sha256:[0-9a-f]{6
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
-def test_there_are_these_five_services():
-    assert set(SERVICES) == {"kafka", "clickhouse", "registry", "worker", "web"}
+def test_there_are_these_seven_services():
+    assert set(SERVICES) == {"kafka", "clickhouse", "registry", *CHORUS}
 
 
 @each_service
@@ -78,7 +86,7 @@ def test_services_wait_for_what_they_need_until_it_is_healthy():
     needs = {name: service.get("depends_on", {}) for name, service in SERVICES.items()}
 
     assert set(needs["registry"]) == {"kafka"}
-    assert set(needs["worker"]) == set(needs["web"]) == {"kafka", "clickhouse", "registry"}
+    assert all(set(needs[name]) == {"kafka", "clickhouse", "registry"} for name in CHORUS)
     assert {on["condition"] for service in needs.values() for on in service.values()} == {"service_healthy"}
 
 
@@ -92,10 +100,27 @@ def test_every_named_volume_is_declared_and_used_and_nothing_else_is_mounted():
     assert set(FILE["volumes"]) == set(VOLUMES)
 
 
-def test_both_chorus_services_keep_their_state_on_the_volume_that_is_backed_up():
+def test_chorus_keeps_its_state_on_the_volume_that_is_backed_up_and_who_watches_has_no_key_of_it():
     for name in CHORUS:
         home = SERVICES[name]["environment"]["CHORUS_HOME"]
-        assert SERVICES[name]["volumes"] == [f"chorus-state:{home}"]
+        volume = "watch-state" if name == "watch" else "chorus-state"
+        assert SERVICES[name]["volumes"] == [f"{volume}:{home}"]
+
+
+@pytest.mark.guards("R11", "R15")
+def test_who_watches_and_who_keeps_cases_have_the_rights_of_their_role_and_no_other():
+    (config,) = SERVICES["clickhouse"]["configs"]
+    assert config["target"].startswith("/etc/clickhouse-server/users.d/")
+    users = ET.fromstring(FILE["configs"][config["source"]]["content"]).find("users")
+    given = {}
+    for user in users:
+        assert REQUIRED.fullmatch(user.findtext("password")), user.tag
+        rights = [query.text.removeprefix("GRANT ").split(" ON ") for query in user.iter("query")]
+        given[user.tag] = {tuple(right) for right in rights}
+    for name, role in APART.items():
+        login = re.search(r"://(\w+):", SERVICES[name]["environment"]["CLICKHOUSE_URL"])
+        assert given.pop(login[1]) == set(granted(role)), name
+    assert not given
 
 
 def test_no_password_is_written_in_the_file():
@@ -105,20 +130,20 @@ def test_no_password_is_written_in_the_file():
                 assert REQUIRED.fullmatch(value), f"{name}: {variable} must be required, not given"
             in_url = re.search(r"://([^@/]*)@", str(value))
             if in_url:
-                assert re.fullmatch(f"{REQUIRED.pattern}:{REQUIRED.pattern}", in_url[1]), (
-                    f"{name}: {variable}"
-                )
+                user, _, password = in_url[1].partition(":$")
+                assert REQUIRED.fullmatch(f"${password}"), f"{name}: {variable}"
+                assert name in APART or REQUIRED.fullmatch(user), f"{name}: {variable}"
 
 
 def test_clickhouse_and_chorus_are_given_the_same_user_and_password():
     clickhouse = SERVICES["clickhouse"]["environment"]
     login = f"{clickhouse['CLICKHOUSE_USER']}:{clickhouse['CLICKHOUSE_PASSWORD']}"
 
-    for name in CHORUS:
+    for name in set(CHORUS) - set(APART):
         assert SERVICES[name]["environment"]["CLICKHOUSE_URL"] == f"clickhouse://{login}@clickhouse:8123"
 
 
-def test_everything_together_fits_a_machine_of_four_gigabytes():
+def test_everything_together_leaves_a_machine_of_six_gigabytes_something():
     assert sum(megabytes(service["mem_limit"]) for service in SERVICES.values()) <= MEMORY_LIMIT_MB
 
 

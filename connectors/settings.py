@@ -26,6 +26,7 @@ class ConnectorSettings:
         outbox_max_bytes: most that may wait in the outbox, bytes; then senders are told to come again.
         outbox_free_bytes: what must stay free on the outbox's disk, bytes.
         outbox_warn_hours: a message that has waited for so long is worth a warning in the log.
+        board: who sees alerts and numbers on the web: ``everybody``, or ``members`` who have signed in.
         form_source: name of the source that the web form is, connected by itself; without it there is no form.
         form_leave_url: where the form's "leave quickly" goes: a site that nobody wonders about.
     """
@@ -42,6 +43,7 @@ class ConnectorSettings:
     outbox_max_bytes: int = 4_000_000_000
     outbox_free_bytes: int = 200_000_000
     outbox_warn_hours: int = 24
+    board: str = "everybody"
     form_source: str = ""
     form_leave_url: str = "https://www.google.com/"
 
@@ -56,6 +58,8 @@ class ConnectorSettings:
             url.scheme not in ("http", "https") or not url.netloc or url.query or url.fragment
         ):
             raise BadSetting(f"{variable('public_url')} must be a URL such as https://intake.example.org")
+        if self.board not in ("everybody", "members"):
+            raise BadSetting(f"{variable('board')} must be everybody or members")
         for name in ("outbox_max_bytes", "outbox_free_bytes", "outbox_warn_hours"):
             if getattr(self, name) < 0:
                 raise BadSetting(f"{variable(name)} must not be negative")

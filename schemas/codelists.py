@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -128,3 +129,29 @@ def larger_regions() -> dict[str, tuple[str, str]]:
     """
     lines = (_CODES / "regions.csv").read_text(encoding="utf-8").splitlines()
     return {row["province"]: (row["region"], row["label"]) for row in csv.DictReader(lines)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Where a province lies on a grid of equal tiles, from 1, and its usual short names.
+
+    Attributes:
+        column: from the west.
+        row: from the north.
+        short: in Latin letters.
+        local: in the script of the country.
+    """
+
+    column: int
+    row: int
+    short: str
+    local: str
+
+
+@cache
+def tiles() -> dict[str, Tile]:
+    """Return ``{province: its tile}``; countries nobody has laid out yet are not in it."""
+    return {
+        row["code"]: Tile(int(row["column"]), int(row["row"]), row["short"], row["short_local"])
+        for row in _rows("tiles")
+    }

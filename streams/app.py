@@ -61,8 +61,8 @@ from connectors.tally import Refusals, Tally
 from connectors.web.gate import Gate
 from connectors.web.group_commit import GroupCommit
 from connectors.web.hooks import HookParts, routes
-from connectors.web.pages import render_sign_in
 from connectors.web.server import WebParts, build
+from connectors.web.watching import sign_in_page
 from connectors.worker.consent import ConsentDesk
 from connectors.worker.promises import ReceiptIndex
 from schemas import topics
@@ -203,7 +203,7 @@ class Node:
     def gate(self) -> Gate:
         """What members sign in at."""
         secure = self.settings.public_url.startswith("https://")
-        return Gate(self.directory, self.tokens, self.now, render_sign_in, secure=secure)
+        return Gate(self.directory, self.tokens, self.now, sign_in_page, secure=secure)
 
     def heartbeats(self) -> Heartbeats:
         """Open the heartbeats of sources; one for each thread."""
@@ -595,6 +595,9 @@ async def _web(run: Running) -> AsyncIterator[None]:
             stopping=lambda: run.stopping,
             operator_token=operator_token(node.home),
             max_report_bytes=node.settings.max_report_bytes,
+            gate=node.gate,
+            organisations=node.directory.organisations,
+            members_only=node.settings.board == "members",
         ),
         [
             *routes(hooks),

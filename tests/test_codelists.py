@@ -9,6 +9,7 @@ import pytest
 from schemas.codelists import channel_classes, codes, provinces, section_of_division
 
 LISTS = [
+    "alert_comment_codes",
     "channel_classes",
     "channels",
     "consent_scopes",

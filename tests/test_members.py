@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from connectors.members import BadMember, Directory, Organisation, Scope
 from connectors.web.gate import Gate
-from connectors.web.pages import render_sign_in
+from connectors.web.watching import sign_in_page
 from streams.cli import main
 
 UNION = Organisation("union", "Fishers' Union", "th", Scope(regions=frozenset({"TH-74"})), ("hotline",))
@@ -40,7 +40,7 @@ def clock():
 
 @pytest.fixture
 def site(directory, tokens, clock):
-    gate = Gate(directory, tokens, clock, render_sign_in, secure=False)
+    gate = Gate(directory, tokens, clock, sign_in_page, secure=False)
 
     async def hello(request, who):
         return PlainTextResponse(f"{who.name} {gate.form_token(request)}")

@@ -980,7 +980,7 @@ import numpy as np
 import streams.journal
 from connectors.clickhouse import ClickHouse, migrate
 from connectors.web import board
-from connectors.web.server import _plain
+from connectors.web.live import plain as _plain
 from schemas.codec import Codec
 from schemas.events import DeidentifiedReport, Release
 from schemas.registry import FolderRegistry

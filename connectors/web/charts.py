@@ -1,6 +1,6 @@
-"""Draw the history of one released cell as a small inline SVG.
+"""Draw the history of one released cell: a chart with everything, and a line of the size of a word.
 
-The drawing is Matplotlib's; what leaves here is trimmed for a page with a strict Content-Security-Policy:
+The chart is Matplotlib's; what leaves here is trimmed for a page with a strict Content-Security-Policy:
 no ``style`` attribute or element, no link to another host, no date, colours as plain attributes that read on
 light and dark paper, and a class on every group so that the style sheet may refine them.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 import statistics
 import threading
 import xml.etree.ElementTree as ET
@@ -17,10 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
-__all__ = ["Episode", "Point", "cell_chart"]
+__all__ = ["ENGLISH", "Episode", "Labels", "Point", "cell_chart", "sparkline"]
 
 Episode = tuple[datetime, datetime | None]
 
@@ -33,6 +34,8 @@ MOST_MARKERS = 70
 LINE, BAND, USUAL, ALERT, QUIET = "#3f8f94", "#3f8f94", "#8a8172", "#c2622d", "#8a8a86"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SVG = "{http://www.w3.org/2000/svg}"
+# Matplotlib draws these, and the words of a language take their place: it need not have a font for them.
+_ALERT, _NOTHING, _MONTH = "alert", "nothing", re.compile(r"@(\d\d)")
 # Presentation attributes worth keeping from Matplotlib's inline styles.
 KEPT = {
     *("fill", "fill-opacity", "opacity", "text-anchor", "font-size"),
@@ -51,7 +54,31 @@ class Point:
     baseline: float | None
 
 
-def cell_chart(points: Iterable[Point], e90: int, episode: Episode, *, title: str, desc: str) -> str:
+@dataclass(frozen=True)
+class Labels:
+    """The words in a chart.
+
+    Attributes:
+        months: short names, January first.
+        alert: marks the episode.
+        nothing: stands where no value has been released.
+        only: says that only the newest values are drawn; ``{drawn}`` and ``{all}`` are filled in.
+        digits: from zero to nine.
+    """
+
+    months: tuple[str, ...]
+    alert: str
+    nothing: str
+    only: str
+    digits: str = "0123456789"
+
+
+ENGLISH = Labels(MONTHS, "alert", "Nothing released yet", "The latest {drawn} of {all} values are drawn.")
+
+
+def cell_chart(
+    points: Iterable[Point], e90: int, episode: Episode, *, title: str, desc: str, labels: Labels = ENGLISH
+) -> str:
     """Return the chart of one cell as an ``<svg>`` string: values, band of ±e90, usual level, episode shaded.
 
     Values are drawn as released, negative ones too. Only the labels keep to zero and above. The episode is a
@@ -59,16 +86,49 @@ def cell_chart(points: Iterable[Point], e90: int, episode: Episode, *, title: st
     line: no data is not zero. The same arguments always give the same bytes.
     """
     ordered = tuple(sorted(points, key=lambda point: point.start))
-    return _cell_chart(ordered[-MOST_POINTS:], len(ordered), e90, episode, title, desc)
+    return _cell_chart(ordered[-MOST_POINTS:], len(ordered), e90, episode, title, desc, labels)
+
+
+def sparkline(points: Sequence[Point], usual: float, episode: Episode) -> str:
+    """Return a line of the size of a word, without text or axes, as an ``<svg>`` string that a screen reader skips.
+
+    Values of windows in a row, the usual level dashed, the episode shaded. For lists of many alerts: it takes
+    microseconds, and the numbers it is drawn from stand beside it.
+    """
+    if not points:
+        return ""
+    wide, high, step = 120.0, 32.0, _step(points)
+    span = max((points[-1].start - points[0].start) / step, 1.0)
+    top = max(max(point.value for point in points), usual, 4)
+    bottom = min(min(point.value for point in points), 0)
+
+    def x(moment: datetime) -> float:
+        return round((moment - points[0].start) / step / span * wide, 1)
+
+    def y(value: float) -> float:
+        return round(high - (value - bottom) / (top - bottom) * high, 1)
+
+    line, before = "", None
+    for point in points:
+        gap = before is None or point.start - before > 1.5 * step
+        line, before = f"{line}{'M' if gap else 'L'}{x(point.start):g} {y(point.value):g}", point.start
+    left = max(x(episode[0]), 0.0)
+    right = wide if episode[1] is None else min(x(episode[1]), wide)
+    shade = f'<rect class="s-episode" x="{left:g}" y="0" width="{max(right - left, 2):g}" height="32"/>'
+    return (
+        f'<svg class="spark" viewBox="-2 -3 124 38" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
+        f"{shade if right >= 0 and left <= wide else ''}"
+        f'<path class="s-usual" d="M0 {y(usual):g}H120"/><path class="s-line" d="{line}"/></svg>'
+    )
 
 
 @lru_cache(maxsize=256)
 def _cell_chart(
-    points: tuple[Point, ...], total: int, e90: int, episode: Episode, title: str, desc: str
+    points: tuple[Point, ...], total: int, e90: int, episode: Episode, title: str, desc: str, labels: Labels
 ) -> str:
     if total > len(points):
-        desc = f"{desc} The latest {len(points)} of {total} values are drawn."
-    return _trim(_draw(points, e90, episode), title, desc)
+        desc = f"{desc} {labels.only.format(drawn=len(points), all=total)}"
+    return _trim(_draw(points, e90, episode), title, desc, labels)
 
 
 def _draw(points: Sequence[Point], e90: int, episode: Episode) -> str:
@@ -88,7 +148,7 @@ def _draw(points: Sequence[Point], e90: int, episode: Episode) -> str:
             _plot(axes, points, e90, episode)
         else:
             middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 13}
-            axes.text(0.5, 0.5, "Nothing released yet", color=QUIET, gid="tick", **middle)
+            axes.text(0.5, 0.5, _NOTHING, color=QUIET, gid="tick", **middle)
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", metadata=nothing, transparent=True)
@@ -111,7 +171,7 @@ def _plot(axes: Any, points: Sequence[Point], e90: int, episode: Episode) -> Non
         axes.axvspan(left, right, facecolor=ALERT, alpha=0.14, linewidth=0, gid="episode")
         late = left > 0.8 * last
         place: dict[str, Any] = {"ha": "right", "x": right} if late else {"ha": "left", "x": left}
-        axes.text(y=top, s="alert", va="bottom", fontsize=12, color=ALERT, gid="mark", **place)
+        axes.text(y=top, s=_ALERT, va="bottom", fontsize=12, color=ALERT, gid="mark", **place)
 
     for tick in ticks:
         strength = 0.25 if tick else 0.6
@@ -193,18 +253,18 @@ def _dates(points: Sequence[Point], step: timedelta) -> list[tuple[float, str]]:
         moment = midnight + (end - midnight) // min(every, timedelta(days=1)) * min(every, timedelta(days=1))
     while moment >= origin and len(labels) < 5:
         if every >= timedelta(days=60):
-            text = f"{MONTHS[moment.month - 1]} {moment.year}"
+            text = f"@{moment.month:02} {moment.year}"
         elif hourly and every < timedelta(days=1):
             text = f"{moment:%H:%M}"
         else:
-            text = f"{moment.day} {MONTHS[moment.month - 1]}"
+            text = f"{moment.day} @{moment.month:02}"
         labels.append(((moment - origin) / step, text))
         moment -= every
     return labels[::-1]
 
 
-def _trim(drawing: str, title: str, desc: str) -> str:
-    """Turn Matplotlib's document into one small style-free element with a name and a description."""
+def _trim(drawing: str, title: str, desc: str, labels: Labels) -> str:
+    """Turn Matplotlib's document into one small style-free element with a name, a description and our words."""
     source = ET.fromstring(drawing)  # noqa: S314 (our own drawing, no outside text in it)
     name = "c" + hashlib.sha256(f"{title}\0{desc}\0{drawing}".encode()).hexdigest()[:12]
     root = ET.Element(
@@ -222,11 +282,11 @@ def _trim(drawing: str, title: str, desc: str) -> str:
     for group in source.iter(f"{SVG}g"):
         gid = group.get("id", "")
         if gid in {"episode", "mark", "grid", "tick", "band", "usual", "line", "dot", "hit"}:
-            _copy(group, ET.SubElement(root, "g", {"class": f"c-{gid}"}))
+            _copy(group, ET.SubElement(root, "g", {"class": f"c-{gid}"}), labels)
     return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
-def _copy(group: ET.Element, into: ET.Element) -> None:
+def _copy(group: ET.Element, into: ET.Element, labels: Labels) -> None:
     radius = "2.8" if into.get("class") == "c-hit" else "1.8"
     shapes = {id(shape) for defs in group.iter(f"{SVG}defs") for shape in defs.iter()}
     for element in group.iter():
@@ -241,7 +301,17 @@ def _copy(group: ET.Element, into: ET.Element) -> None:
             into.set("fill", look.get("fill", LINE))
         elif element.tag == f"{SVG}text":
             place = {"x": _short(element.get("x", "0")), "y": _short(element.get("y", "0"))}
-            ET.SubElement(into, "text", {**place, **look}).text = element.text
+            ET.SubElement(into, "text", {**place, **look}).text = _said(element.text or "", labels)
+
+
+def _said(drawn: str, labels: Labels) -> str:
+    if words := {_ALERT: labels.alert, _NOTHING: labels.nothing}.get(drawn):
+        return words
+    digits = str.maketrans("0123456789", labels.digits)
+    return "".join(
+        labels.months[int(part) - 1] if month else part.translate(digits)
+        for month, part in zip(cycle((False, True)), _MONTH.split(drawn))
+    )
 
 
 def _look(style: str) -> dict[str, str]:

@@ -32,11 +32,11 @@ class SignIn:
 
     Attributes:
         next: the address to go to afterwards, on this site.
-        problem: a sentence that says what was wrong, or None.
+        problem: the word (``[page]`` of ``schemas/words``) for what was wrong; "" if nothing was.
     """
 
     next: str
-    problem: str | None
+    problem: str = ""
 
 
 class Gate:
@@ -47,7 +47,7 @@ class Gate:
         directory: Directory,
         tokens: Tokens,
         now: Callable[[], datetime],
-        page: Callable[[SignIn], str],
+        page: Callable[[Request, SignIn], str],
         *,
         secure: bool,
     ) -> None:
@@ -57,7 +57,7 @@ class Gate:
             directory: the members.
             tokens: sign the passes.
             now: the time in UTC.
-            page: renders the page on which one signs in.
+            page: renders the page on which one signs in, for whoever sent a request.
             secure: the site is reached over TLS, whatever this process sees.
         """
         self._directory, self._page, self._secure = directory, page, secure
@@ -119,7 +119,7 @@ class Gate:
         return (held, who) if who and str(who.version) == version else None
 
     async def _show(self, request: Request) -> Response:
-        return HTMLResponse(self._page(SignIn(_local(request.query_params.get("next", "/")), None)))
+        return HTMLResponse(self._page(request, SignIn(_local(request.query_params.get("next", "/")))))
 
     async def _sign_in(self, request: Request) -> Response:
         address = request.client.host if request.client else ""
@@ -132,13 +132,13 @@ class Gate:
             return _unreadable()
         to = _local(one(form, "next"))
         if self._brake.holds(address):
-            problem = "Too many wrong tries. Wait five minutes."
-            return HTMLResponse(self._page(SignIn(to, problem)), 429, {"Retry-After": "300"})
+            html = self._page(request, SignIn(to, "sign_in_often"))
+            return HTMLResponse(html, 429, {"Retry-After": "300"})
         name, password = one(form, "name").strip().lower(), one(form, "password").strip()
         who = await asyncio.to_thread(self._directory.sign_in, name, password)
         if who is None:
             self._brake.wrong(address)
-            return HTMLResponse(self._page(SignIn(to, "That name and password do not belong together.")), 401)
+            return HTMLResponse(self._page(request, SignIn(to, "sign_in_wrong")), 401)
         answer = RedirectResponse(to, 303)
         answer.set_cookie(
             _COOKIE,

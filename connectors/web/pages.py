@@ -1,44 +1,36 @@
-"""Render the public pages: open and closed alerts with the newest figures, one alert, the numbers one asks for.
+"""Render the pages for people who watch: the alerts, one alert, the map, the week, the numbers one asks for.
 
-Pure: a :class:`Board` or an :class:`AlertView` goes in, HTML comes out. No database, no clock, no network.
-Everything shown derives from released values. The page needs no JavaScript and asks no other host.
+Pure: what ``board`` and ``weekly`` return goes in, HTML comes out. No database, no clock, no network. Everything shown
+derives from released values and from what people did with alerts. No page needs JavaScript or asks another host.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from connectors import released
-from connectors.released import Finest, View
-from connectors.web.charts import MONTHS, Point, cell_chart
+from connectors.desk import COMMENTS, OUTCOMES
+from connectors.released import ALL, Finest, Total, View
+from connectors.web.board import CARDS, Asked, Board, Card, Numbers, Places, Square, Story
+from connectors.web.charts import Labels, cell_chart, sparkline
 from connectors.web.gate import SignIn
-from schemas.codelists import larger_regions
-
-__all__ = [
-    "CSP",
-    "STATIC",
-    "TEMPLATES",
-    "AlertView",
-    "Board",
-    "LatestRow",
-    "Numbers",
-    "Point",
-    "render_alert",
-    "render_board",
-    "render_numbers",
-    "render_sign_in",
-]
+from connectors.web.language import NAMES, Reader
+from connectors.web.live import Row
+from connectors.web.weekly import Weekly, iso
+from schemas.codelists import codes, larger_regions
+from schemas.silence import Window
 
 STATIC = Path(__file__).with_name("static")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -49,146 +41,230 @@ CSP = (
 )
 """Value of the ``Content-Security-Policy`` header these pages are written for."""
 
-CARDS = 12  # open alerts drawn in full; the rest are listed in a line each
-LISTED = 50
-CLOSED = 20
-ROWS = 14  # values in the table of a card; the page of the alert has all of them
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_TABLES = ("national", "national_indicator", "sector_indicator", "region_indicator")
 
 
 @dataclass(frozen=True)
-class AlertView:
-    """One alert as people see it: what, where, since when, how much against what is usual, and why."""
+class Visitor:
+    """Whoever looks at a page.
 
-    alert_id: str
-    state: str
-    table: str
-    indicator: str
-    where: str
-    opened_at: datetime
-    updated_at: datetime
-    closed_at: datetime | None
-    value: int
-    baseline: float
-    e90: int
-    reason: str
-    points: tuple[Point, ...]
-    episode: tuple[datetime, datetime | None]
+    Attributes:
+        reader: their language.
+        organisation: the label of the one they signed in for; "" if nobody signed in.
+        own: its name.
+        scope: it watches less than everything.
+        acts: they may act on alerts.
+        cases: they may read cases.
+        form_token: goes with every form of theirs.
+        action_id: of the next thing they do; a form sent twice does it once.
+        organisations: ``(name, label)`` of all of them, for those who signed in.
+        signs_in: signing in is possible here.
+        path: of the page, and its query without ``lang``.
+        query: likewise.
+    """
 
+    reader: Reader = Reader()
+    organisation: str = ""
+    own: str = ""
+    scope: bool = False
+    acts: bool = False
+    cases: bool = False
+    form_token: str = ""
+    action_id: str = ""
+    organisations: tuple[tuple[str, str], ...] = ()
+    signs_in: bool = False
+    path: str = "/"
+    query: tuple[tuple[str, str], ...] = ()
 
-@dataclass(frozen=True)
-class LatestRow:
-    """One national value of the newest week or day."""
-
-    label: str
-    value: int
-    e90: int
-
-
-@dataclass(frozen=True)
-class Board:
-    """Everything the front page shows."""
-
-    generated_at: datetime
-    open_alerts: tuple[AlertView, ...]
-    closed_alerts: tuple[AlertView, ...]
-    latest_title: str | None
-    latest: tuple[LatestRow, ...]
-    released_until: datetime | None
-    stream_ok: bool
+    @property
+    def here(self) -> str:
+        """The address of the page."""
+        lang = [("lang", self.reader.language)] if self.reader.chosen else []
+        query = urlencode([*self.query, *lang])
+        return f"{self.path}?{query}" if query else self.path
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """The page of numbers: what can be asked, and what was found or is wrong with the question."""
-
-    newest: date | None
-    provinces: tuple[str, ...]
-    found: Finest | None
-    problem: str | None
-
-
-def render_board(board: Board) -> str:
+def render_board(board: Board, visitor: Visitor) -> str:
     """Return the front page."""
-    ranked = sorted(board.open_alerts, key=_seriousness)
-    closed = sorted(board.closed_alerts, key=lambda alert: alert.closed_at or alert.updated_at, reverse=True)
-    return _environment().get_template("board.html").render(
-        board=board,
-        cards=ranked[:CARDS],
-        more=ranked[CARDS : CARDS + LISTED],
-        unlisted=max(0, len(ranked) - CARDS - LISTED),
-        closed=closed[:CLOSED],
-        bars=_bars(board.latest),
-        empty=board.released_until is None and not (board.latest or ranked or closed),
-        rows=ROWS,
+    asked = board.asked
+
+    def go_on(**changes: Any) -> str:
+        """Return the address of this list with something changed; a change of anything but the page begins anew."""
+        after = replace(asked, **{"page": 1, **changes})
+        return _list_address(visitor.reader, after)
+
+    kept = {"show": asked.show if asked.show != "open" else "", "scope": "all" if asked.everything else ""}
+    return _render(
+        "board.html", visitor, board=board, go_on=go_on, size=CARDS, kept=_hidden(visitor, kept), precision=board.precision
     )  # fmt: skip
 
 
-def render_alert(alert: AlertView, found: Finest | None = None) -> str:
-    """Return the page of one alert, ``/alerts/{id}``: its reason, its chart, every value behind it.
-
-    ``found`` is the finest usable view of its cell.
-    """
-    page = _environment().get_template("alert.html")
-    return page.render(alert=alert, rows=len(alert.points), found=found)
+def render_alert(story: Story, visitor: Visitor, problem: str = "") -> str:
+    """Return the page of one alert, ``/alerts/{id}``; ``problem`` is the word for why something was not done."""
+    return _render(
+        "alert.html", visitor, story=story, problem=problem, outcomes=OUTCOMES, comments=codes(COMMENTS)
+    )
 
 
-def render_sign_in(signing: SignIn) -> str:
+def render_map(places: Places | None, visitor: Visitor) -> str:
+    """Return the map of the provinces, ``/map``."""
+    return _render("map.html", visitor, places=places, kept=_hidden(visitor, {}))
+
+
+def render_sign_in(signing: SignIn, visitor: Visitor) -> str:
     """Return the page ``/sign-in``."""
-    return _environment().get_template("sign_in.html").render(signing=signing)
+    return _render("sign_in.html", visitor, signing=signing)
 
 
-def render_numbers(numbers: Numbers) -> str:
+def render_weekly(weekly: Weekly, visitor: Visitor, newest: date | None, everything: bool) -> str:
+    """Return the report of a week, ``/weekly``; ``newest`` is the newest day that has been released."""
+    after = weekly.monday + timedelta(days=7)
+    return _render(
+        "weekly.html",
+        visitor,
+        weekly=weekly,
+        precision=weekly.precision,
+        earlier=iso(weekly.monday - timedelta(days=7)),
+        later=iso(after) if newest and after <= newest else "",
+        everything=everything,
+    )
+
+
+def render_numbers(numbers: Numbers, visitor: Visitor) -> str:
     """Return the page ``/numbers``: a form, the answer in words, and which views are closed."""
     found = numbers.found
-    return _environment().get_template("numbers.html").render(
+    return _render(
+        "numbers.html",
+        visitor,
         numbers=numbers,
         found=found,
+        nothing=Asked(),
+        kept=_hidden(visitor, {}),
         places_asked=[list(views) for _, views in groupby(found.views if found else (), _place)],
-        indicators=released.indicators(),
-        sectors=released.sectors(),
-        regions=released.regions(),
-        places=_places(numbers.provinces),
         lengths=sorted({1, 7, 28, found.days if found else 1}),
+    )
+
+
+def _render(template: str, visitor: Visitor, **shown: Any) -> str:
+    reader = visitor.reader
+    return _environment().get_template(template).render(
+        **shown,
+        visitor=visitor,
+        reader=reader,
+        here=visitor.path,
+        names=NAMES,
+        say=reader.say,
+        headline=reader.headline,
+        reason=reader.reason,
+        indicator=reader.indicator,
+        place=reader.place,
+        days_long=reader.days,
+        go=reader.address,
+        in_language=lambda code: f"{visitor.path}?{urlencode([*visitor.query, ('lang', code)])}",
     )  # fmt: skip
+
+
+def _list_address(reader: Reader, asked: Asked) -> str:
+    plain = Asked()
+    query = {
+        name: value
+        for name, value in asdict(asked).items()
+        if name != "everything" and value != getattr(plain, name)
+    }
+    return reader.address("/", **query, scope="all" if asked.everything else "")
+
+
+def _hidden(visitor: Visitor, kept: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what a form that asks must carry on."""
+    lang = {"lang": visitor.reader.language} if visitor.reader.chosen else {}
+    return [(name, value) for name, value in {**lang, **kept}.items() if value]
 
 
 def _place(view: View) -> tuple[str, str]:
     return view.sector, view.region
 
 
-def _places(provinces: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Return ``(larger region, its provinces)`` for a list to choose from; provinces that lie in none come last."""
-    larger = larger_regions()
-    groups: dict[str, list[str]] = {}
-    for province in provinces:
-        groups.setdefault(larger.get(province, ("", ""))[0], []).append(province)
-    return sorted(groups.items(), key=lambda group: group[0] == "")
+# What people did, and what the numbers did
 
 
-def _query(found: Finest) -> str:
-    """Write a question as the query of an address."""
-    return urlencode(
-        {name: getattr(found, name) for name in ("indicator", "sector", "region", "until", "days")}
-    )
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that happened to an alert: by ``rise`` or ``calm`` of the numbers, or by ``people``."""
+
+    at: datetime
+    by: str
+    said: str
+    exact: bool
 
 
-def _seriousness(alert: AlertView) -> tuple[float, datetime, str]:
-    """Sort key, most serious first: excess over usual in standard deviations of counting and added noise."""
-    noise = alert.e90 / math.log(10)  # Laplace: e90 = b ln 10
-    spread = math.sqrt(max(alert.baseline, 0) + 2 * noise**2 + 1)
-    return ((alert.baseline - alert.value) / spread, alert.opened_at, alert.alert_id)
+@pass_context
+def _timeline(context: Context, story: Story, visitor: Visitor) -> list[Entry]:
+    """Return what happened, newest first; who did what, and comments, are for members only."""
+    say, row = visitor.reader.say, story.row
+    size = timedelta(hours=row["window_hours"])
+    exact = size < timedelta(days=1)
+    found = [
+        Entry(row["since"], "rise", say("event_since"), exact),
+        Entry(row["opened_at"], "rise", say("event_opened"), True),
+    ]
+    if row["last_alarm_at"] > row["opened_at"]:
+        found.append(Entry(row["last_alarm_at"], "rise", say("event_alarm"), True))
+    if row["closed_at"]:
+        why = "event_usual" if row["ending"] == "USUAL" else "event_quiet"
+        found.append(Entry(row["closed_at"], "calm", say(why), True))
+    found += _deeds(story, visitor)
+    return sorted(found, key=lambda entry: entry.at, reverse=True)
 
 
-def _too_small(row: LatestRow) -> bool:
-    """Tell whether the error band is wider than half the value: then the number carries no news."""
-    return 2 * row.e90 > row.value
+def _deeds(story: Story, visitor: Visitor) -> Iterator[Entry]:
+    say, labels = visitor.reader.say, dict(visitor.organisations)
+    for act in story.actions:
+        if act.action == "COMMENT" and not visitor.organisation:
+            continue
+        if act.action == "COMMENT":
+            said = say(f"comment_{act.code.lower()}")
+        else:
+            said = say(f"did_{act.action.lower()}")
+        if act.action == "CLOSE":
+            said = f"{said}: {say(f'outcome_{act.code.lower()}')}"
+        if act.action == "ASSIGN" and visitor.organisation:
+            said = f"{said}: {labels.get(act.code, act.code)}"
+        if visitor.organisation and act.organisation:
+            said = f"{labels.get(act.organisation, act.organisation)}: {said}"
+        yield Entry(act.at, "people", said, True)
 
 
-def _bars(rows: Sequence[LatestRow]) -> list[tuple[LatestRow, dict[str, float] | None]]:
+# Filters
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
+
+
+def _badge(row: Row) -> tuple[str, str]:
+    """Return the word and the shape of what the numbers do."""
+    return ("state_open", "triangle") if row["state"] == "OPEN" else ("state_closed", "ring")
+
+
+def _stand(row: Row) -> tuple[str, str]:
+    """Return the word and the shape of how far people are."""
+    shapes = {"ACKNOWLEDGED": "half", "ASSIGNED": "diamond", "CLOSED": "disc"}
+    return f"stand_{row['standing'].lower()}", shapes.get(row["standing"], "diamond")
+
+
+def _per(row: Row) -> str:
+    return "per_hour" if row["window_hours"] == 1 else "per_day"
+
+
+def _closed(view: View) -> str:
+    """Return the word for why a view without a number is closed."""
+    return "closed_no_table" if view.why.startswith("no table") else "closed_missing"
+
+
+def _bars(rows: Sequence[Total]) -> list[tuple[Total, dict[str, float] | None]]:
     """Place each value and its band on one shared scale of 0 to 100, largest value first."""
     top = max((row.value + row.e90 for row in rows), default=0)
-    ordered = sorted(rows, key=lambda row: (_too_small(row), -row.value, row.label))
+    ordered = sorted(rows, key=lambda row: (not row.usable, -row.value, row.indicator))
 
     def place(number: int) -> float:
         return round(100 * max(number, 0) / top, 1)
@@ -201,63 +277,123 @@ def _bars(rows: Sequence[LatestRow]) -> list[tuple[LatestRow, dict[str, float] |
     ]
 
 
-def _count(value: float) -> str:
-    """Write a released value or a usual level for people: noise can push it below zero, words do not."""
-    if value <= 0 or (not isinstance(value, int) and value < 0.05):
-        return "about 0"
-    if isinstance(value, int) or value >= 10:
-        return f"{value:,.0f}"
-    return f"{value:.1f}".removesuffix(".0")
+def _grouped(provinces: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return ``(larger region, its provinces)`` for a list to choose from; provinces that lie in none come last."""
+    groups: dict[str, list[str]] = {}
+    for province in provinces:
+        groups.setdefault(larger_regions().get(province, ("", ""))[0], []).append(province)
+    return sorted(groups.items(), key=lambda group: group[0] == "")
 
 
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
-
-
-def _when(moment: datetime) -> str:
-    return f"{WEEKDAYS[moment.weekday()]} {_day(moment)}, {moment:%H:%M} {moment.tzname() or ''}".rstrip()
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="minutes")
-
-
-def _long(start: datetime, end: datetime) -> str:
-    """Say how long something lasted, in the largest unit that is honest."""
-    minutes = max(0, int((end - start) / timedelta(minutes=1)))
-    if minutes < 2:
-        return "a minute"
-    if minutes < 120:
-        return f"{minutes} minutes"
-    return f"{minutes // 60} hours" if minutes < 2880 else f"{minutes // 1440} days"
-
-
-def _window(points: Sequence[Point]) -> str:
-    """Name the window the values count, from their spacing: 'per day', 'per hour', 'per week'."""
-    gaps = sorted(after.start - before.start for before, after in pairwise(points))
-    names = {timedelta(hours=1): "per hour", timedelta(days=1): "per day", timedelta(days=7): "per week"}
-    return names.get(gaps[len(gaps) // 2], "per window") if gaps else "per window"
-
-
-def _start(moment: datetime, points: Sequence[Point]) -> str:
-    """Write the start of a window: the hour only where windows are shorter than a day."""
-    return f"{_day(moment)}, {moment:%H:%M}" if _window(points) == "per hour" else _day(moment)
-
-
-def _badge(state: str) -> tuple[str, str]:
-    """Return words and shape of a state; a state this page does not know keeps its own name."""
-    known = {"OPEN": ("Open", "triangle"), "CLOSED": ("Closed", "ring")}
-    return known.get(state, (state.replace("_", " ").capitalize(), "diamond"))
-
-
-def _chart(alert: AlertView) -> Markup:
-    title = f"{alert.indicator}, {alert.where}: released counts over time"
-    desc = (
-        f"{len(alert.points)} released values {_window(alert.points)}. The latest is {_count(alert.value)}, "
-        f"give or take {alert.e90}; usual is {_count(alert.baseline)}. "
-        f"The shaded time is this alert, from {_start(alert.episode[0], alert.points)}."
+def _query(found: Finest) -> str:
+    """Write a question as the query of an address."""
+    return urlencode(
+        {name: getattr(found, name) for name in ("indicator", "sector", "region", "until", "days")}
     )
-    return Markup(cell_chart(alert.points, alert.e90, alert.episode, title=title, desc=desc))  # noqa: S704 (ours)
+
+
+@pass_context
+def _numbers(context: Context, found: Finest) -> str:
+    names = ("indicator", "sector", "region", "until", "days")
+    return str(context["reader"].address("/numbers", **{name: getattr(found, name) for name in names}))
+
+
+@pass_context
+def _period(context: Context, view: View) -> str:
+    return _days_to(context["reader"], view.last_day, (view.last_day - view.first_day).days + 1)
+
+
+def _days_to(reader: Reader, last: date, days: int) -> str:
+    return reader.day(last) if days == 1 else reader.say("days_to", days=days, day=reader.day(last))
+
+
+@pass_context
+def _latest_period(context: Context, board: Board) -> str:
+    assert board.newest is not None
+    return _days_to(context["reader"], board.newest, board.latest_days)
+
+
+@pass_context
+def _places_period(context: Context, places: Places) -> str:
+    return _days_to(context["reader"], places.until, 7)
+
+
+@pass_context
+def _short(context: Context, square: Square) -> str:
+    reader: Reader = context["reader"]
+    if square.tile is None:
+        return reader.place(ALL, square.region)
+    return square.tile.local if reader.language == "th" else square.tile.short
+
+
+@pass_context
+def _told(context: Context, square: Square) -> str:
+    """Say what a tile shows, for those who do not see it."""
+    reader: Reader = context["reader"]
+    if square.number:
+        number = f"{reader.count(square.number.value)} ± {reader.number(square.number.e90)}, {reader.days(square.days)}"
+    else:
+        number = reader.say("too_small_to_say" if square.known else "missing")
+    open_here = f"; {reader.say('open_here', count=square.alerts)}" if square.alerts else ""
+    return f"{reader.place(ALL, square.region)}: {number}{open_here}"
+
+
+@pass_context
+def _uncovered(context: Context, windows: Sequence[Window]) -> list[tuple[str, str]]:
+    """Say what is missing or silent in the newest windows, each once, the worst first."""
+    reader: Reader = context["reader"]
+    found = {}
+    for one in sorted(windows, key=lambda w: w.state):
+        hours = (one.end - one.start) // timedelta(hours=1)
+        if one.state == "NO_DATA":
+            said = reader.say("silence.no_data", when=reader.window(one.start, hours))
+        elif one.state == "SOURCE_SILENT":
+            said = reader.say("silence.source_silent", heard=one.heard, connected=one.connected)
+        else:
+            continue
+        found[said] = reader.say(f"silence.{one.state}")
+    return [(name, said) for said, name in found.items()]
+
+
+def _history(story: Story) -> list[tuple[datetime, int | None, Window | None]]:
+    """Return each window of the history, newest first: its value, None without data, and what was amiss."""
+    values: dict[datetime, int | None] = {point.start: point.value for point in story.points}
+    known = {**dict.fromkeys(story.gaps), **values}
+    return [(at, known[at], story.gaps.get(at)) for at in sorted(known, reverse=True)]
+
+
+@pass_context
+def _organisation(context: Context, name: str) -> str:
+    return str(dict(context["visitor"].organisations).get(name, name))
+
+
+@pass_context
+def _chart(context: Context, story: Story) -> Markup:
+    reader: Reader = context["reader"]
+    say, row = reader.say, story.row
+    labels = Labels(
+        tuple(say("months_short").split("|")),
+        say("chart_alert"),
+        say("nothing_yet"),
+        say("chart_only", drawn="{drawn}", all="{all}"),
+        reader.digits,
+    )
+    desc = say(
+        "chart_desc",
+        count=len(story.points),
+        value=reader.count(row["value"]),
+        e90=row["e90"],
+        usual=reader.count(float(row["baseline"])),
+        day=reader.day(story.episode[0]),
+    )
+    chart = cell_chart(
+        story.points, row["e90"], story.episode, title=reader.headline(row), desc=desc, labels=labels
+    )
+    return Markup(chart)  # noqa: S704 (ours)
+
+
+def _spark(card: Card) -> Markup:
+    return Markup(sparkline(card.points, card.row["baseline"], card.episode))  # noqa: S704 (ours)
 
 
 @cache
@@ -269,22 +405,58 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+    @pass_context
+    def count(context: Context, value: float) -> str:
+        return str(context["reader"].count(value))
+
+    @pass_context
+    def number(context: Context, value: int) -> str:
+        return str(context["reader"].number(value))
+
+    @pass_context
+    def day(context: Context, moment: date) -> str:
+        return str(context["reader"].day(moment))
+
+    @pass_context
+    def when(context: Context, moment: datetime) -> str:
+        return str(context["reader"].moment(moment))
+
+    @pass_context
+    def start(context: Context, moment: datetime, hours: int) -> str:
+        reader = context["reader"]
+        return str(reader.window(moment, hours))
+
     filters: dict[str, Any] = {
-        "count": _count,
-        "day": _day,
-        "when": _when,
-        "iso": _iso,
+        "anchor": lambda text: hashlib.sha256(text.encode()).hexdigest()[:10],
         "badge": _badge,
+        "bars": _bars,
         "chart": _chart,
-        "start": _start,
-        "window": _window,
-        "where": lambda view: released.where(view.sector, view.region),
-        "period": lambda view: released.when(view.first_day, view.last_day),
-        "date": lambda day: released.when(day, day),
+        "closed": _closed,
+        "count": count,
+        "date": day,
+        "day": day,
+        "grouped": _grouped,
+        "history": _history,
+        "iso": _iso,
+        "latest_period": _latest_period,
+        "number": number,
+        "numbers": _numbers,
+        "organisation": _organisation,
+        "per": _per,
+        "period": _period,
+        "places_period": _places_period,
         "query": _query,
         "segment": lambda text: quote(text, safe=""),
+        "short": _short,
+        "spark": _spark,
+        "stand": _stand,
+        "start": start,
+        "timeline": _timeline,
+        "told": _told,
+        "uncovered": _uncovered,
+        "when": when,
     }
     environment.filters.update(filters)
-    environment.globals.update(long=_long, counted=released.counted, problems=released.indicators())
-    environment.tests["too_small"] = _too_small
+    environment.globals.update(indicators=released.indicators(), sectors=released.sectors(), tables=_TABLES)
     return environment

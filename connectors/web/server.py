@@ -4,31 +4,29 @@ Answers never repeat what was sent. Nothing here logs a request.
 """
 
 import asyncio
-import csv
 import hmac
-import io
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from connectors.clickhouse import ClickHouse
 from connectors.intake import Accepted, Delivery
-from connectors.released import BadQuestion
+from connectors.members import Organisation
 from connectors.sources import Source, canonical
 from connectors.sqlite import NotNow
 from connectors.verify import Unauthorised, bearer
-from connectors.web import board
+from connectors.web import watching
 from connectors.web.bodies import TooLarge, read_body
-from connectors.web.pages import CSP, STATIC, render_alert, render_board, render_numbers
+from connectors.web.gate import Gate
+from connectors.web.pages import CSP, STATIC
 from schemas.codec import Unencodable
 
 _HEADERS = {
@@ -41,7 +39,22 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class WebParts:
-    """What the web server is given."""
+    """What the web server is given.
+
+    Attributes:
+        accept: the door.
+        beat: notes that a source is there.
+        sources: those that are connected, by name.
+        db: where the released numbers are.
+        now: the time in UTC.
+        health: which parts of this node are well.
+        stopping: the server is about to stop.
+        operator_token: opens ``/metrics``.
+        max_report_bytes: largest report taken in one request.
+        gate: where members sign in; None where nobody can.
+        organisations: to which an alert can be given.
+        members_only: nobody sees an alert or a number before signing in.
+    """
 
     accept: Callable[[Delivery], Awaitable[Accepted]]
     beat: Callable[[Source], None]
@@ -52,6 +65,9 @@ class WebParts:
     stopping: Callable[[], bool]
     operator_token: str
     max_report_bytes: int
+    gate: Gate | None = None
+    organisations: Callable[[], Sequence[Organisation]] = tuple
+    members_only: bool = False
 
 
 def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
@@ -88,47 +104,6 @@ def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
         await asyncio.to_thread(parts.beat, source)
         return Response(status_code=204)
 
-    async def front(request: Request) -> Response:
-        shown = await asyncio.to_thread(board.board, parts.db, parts.now(), all(parts.health().values()))
-        return HTMLResponse(await asyncio.to_thread(render_board, shown))
-
-    async def alert(request: Request) -> Response:
-        rows = await asyncio.to_thread(board.alerts, parts.db)
-        for row in rows:
-            if row["alert_id"] == request.path_params["alert_id"]:
-                shown = await asyncio.to_thread(board.view, parts.db, row)
-                found = await asyncio.to_thread(board.around, parts.db, row)
-                return HTMLResponse(await asyncio.to_thread(render_alert, shown, found))
-        return PlainTextResponse("There is no such alert.", 404)
-
-    async def numbers(request: Request) -> Response:
-        shown = await asyncio.to_thread(board.numbers, parts.db, request.query_params)
-        return HTMLResponse(render_numbers(shown), 422 if shown.problem else 200)
-
-    async def get_alerts(request: Request) -> Response:
-        state = request.query_params.get("state")
-        if state not in (None, "OPEN", "CLOSED"):
-            return JSONResponse({"error": "state is OPEN or CLOSED"}, 422)
-        return _table(request, await asyncio.to_thread(board.alerts, parts.db, state))
-
-    async def get_releases(request: Request) -> Response:
-        table, limit = request.query_params.get("table"), request.query_params.get("limit", "10000")
-        if not re.fullmatch(r"[0-9]{1,7}", limit) or not 0 < int(limit) <= 1_000_000:
-            return JSONResponse({"error": "limit is a number from 1 to 1000000"}, 422)
-        return _table(request, await asyncio.to_thread(board.releases, parts.db, table, int(limit)))
-
-    async def get_finest(request: Request) -> Response:
-        try:
-            found = await asyncio.to_thread(board.finest, parts.db, request.query_params)
-        except BadQuestion as error:
-            return JSONResponse({"error": str(error)}, 422)
-        return _table(request, [asdict(view) for view in found.views])
-
-    async def stream_alerts(request: Request) -> Response:
-        return StreamingResponse(
-            _feed(parts), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
-        )
-
     async def healthz(request: Request) -> Response:
         health = dict(parts.health())
         return JSONResponse(health, 200 if all(health.values()) else 503)
@@ -141,20 +116,23 @@ def build(parts: WebParts, more: Sequence[BaseRoute] = ()) -> Starlette:
         lines = [f'chorus_up{{part="{name}"}} {int(ok)}' for name, ok in parts.health().items()]
         return PlainTextResponse("\n".join(["# TYPE chorus_up gauge", *lines, ""]))
 
+    watch = watching.WatchParts(
+        db=parts.db,
+        now=parts.now,
+        health=parts.health,
+        stopping=parts.stopping,
+        gate=parts.gate,
+        organisations=parts.organisations,
+        members_only=parts.members_only,
+    )
     app = Starlette(
         routes=[
             Route("/v1/reports", post_report, methods=["POST"]),
             Route("/v1/heartbeat", heartbeat, methods=["POST"]),
-            Route("/", front),
-            Route("/alerts/{alert_id:path}", alert),
-            Route("/numbers", numbers),
-            Route("/api/v1/alerts", get_alerts),
-            Route("/api/v1/alerts/stream", stream_alerts),
-            Route("/api/v1/releases", get_releases),
-            Route("/api/v1/finest", get_finest),
             Route("/healthz", healthz),
             Route("/metrics", metrics),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", GZipMiddleware(StaticFiles(directory=STATIC))),
+            *watching.routes(watch),
             *more,
         ]
     )
@@ -176,40 +154,3 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-def _table(request: Request, rows: Sequence[Mapping[str, Any]]) -> Response:
-    """Answer rows as JSON, or as CSV with ``?format=csv``."""
-    if request.query_params.get("format") != "csv":
-        return Response(json.dumps(rows, default=_plain), media_type="application/json")
-    out = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: _plain(v) for k, v in row.items()} for row in rows)
-    return Response(out.getvalue(), media_type="text/csv")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return value.isoformat() if isinstance(value, date) else value
-
-
-async def _feed(parts: WebParts) -> AsyncIterator[str]:
-    """Server-sent events: each alert as it opens, changes or closes, and a sign of life between."""
-    rows = await asyncio.to_thread(board.alerts, parts.db)
-    seen = {row["alert_id"]: row["updated_at"] for row in rows}
-    yield ": open\n\n"
-    silence = 0
-    while not parts.stopping():
-        await asyncio.sleep(1)
-        silence += 1
-        for row in await asyncio.to_thread(board.alerts, parts.db):
-            if seen.get(row["alert_id"]) != row["updated_at"]:
-                seen[row["alert_id"]] = row["updated_at"]
-                silence = 0
-                yield f"event: alert\ndata: {json.dumps(row, default=_plain)}\n\n"
-        if silence >= 15:
-            silence = 0
-            yield ": still here\n\n"

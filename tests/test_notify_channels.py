@@ -130,7 +130,7 @@ def test_every_channel_says_every_kind_of_notice_in_every_language(name, languag
 def test_a_case_is_announced_and_nothing_of_it_is_told():
     case = a_notice(kind="CASE_URGENT", organisation="mwg", facts={"case_id": "c1"})
     (item,) = a_message(case).items
-    assert item.link == "https://chorus.example.org/cases" and item.severity == "critical"
+    assert item.link == "https://chorus.example.org/cases/c1" and item.severity == "critical"
     assert "RID" not in item.title + item.body and "TH-74" not in item.title + item.body
 
 

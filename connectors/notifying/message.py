@@ -87,7 +87,9 @@ def _item(notice: Notice, language: str, page: str) -> Item:
         link = page and f"{page}/alerts/{quote(str(notice.facts['alert_id']))}"
     elif notice.case:
         title, body = _say(_CASES[notice.kind], language), _say("case_body", language)
-        link = page and f"{page}/cases"
+        name, place = ("cluster_id", "?cluster=") if notice.kind == "CASE_CLUSTER" else ("case_id", "/")
+        found = f"{place}{quote(str(notice.facts[name]))}" if name in notice.facts else ""
+        link = page and f"{page}/cases{found}"
     elif notice.kind == "SOURCE_SILENT":
         title = telling.phrase("silence.SOURCE_SILENT", language)
         figures = {name: notice.facts[name] for name in ("heard", "connected")}

@@ -31,7 +31,7 @@ _TIMES = frozenset(
 _OPEN: Mapping[str, frozenset[str]] = {
     "SOURCE_SILENT": frozenset({"window_start", "heard", "connected"}),
     "CASE_URGENT": frozenset({"case_id", "severity"}),
-    "CASE_CLUSTER": frozenset({"cluster_id"}),
+    "CASE_CLUSTER": frozenset({"cluster_id", "reports"}),
     "TEST": frozenset(),
 }
 

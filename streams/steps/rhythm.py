@@ -141,7 +141,9 @@ def _pattern(cycles: Floats, noise_variance: float) -> tuple[Floats, float]:
     if length % 2 == 0:
         harmonics[-1] = 0  # the fastest has one part instead of two; nothing real is so fast
     harmonics[0] = 0
-    strength = np.abs(harmonics) ** 2 * (number - 2) / (length * variance)  # exponential with mean 1 if all is noise
+    strength = (
+        np.abs(harmonics) ** 2 * (number - 2) / (length * variance)
+    )  # exponential with mean 1 if all is noise
     kept = np.where(strength > -log(_BY_CHANCE), 1 - 1 / np.maximum(strength, 1), 0.0)
     if not kept.any() or level <= 10 * sqrt(variance / cycles.size):
         return np.ones(length), variance

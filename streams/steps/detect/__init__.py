@@ -40,10 +40,10 @@ outbreaks).
 
 import numpy as np
 
+from streams.steps.detect.cells import Detection, Detector, Tuning, beginning, run, toll
 from streams.steps.detect.cusum import CUSUM
 from streams.steps.detect.law import DISPERSION, LOWEST_MEAN, MOST_NATS, Flags, Integers
 from streams.steps.detect.rank import Candidate, ranked
-from streams.steps.detect.cells import Detection, Detector, Tuning, beginning, run, toll
 from streams.steps.detect.shiryaev_roberts import SHIRYAEV_ROBERTS, log_ratios
 from streams.steps.detect.threshold import THRESHOLD
 from streams.steps.noise import Floats, Noise

@@ -133,13 +133,15 @@ def run(
         level = np.where(enough, usual, level)
         baseline[now] = level * rhythm[now]
         sd[now] = spread(noise, baseline[now])
-        known[now] = np.where(enough, information * sd[now]**2, known[now - 1])
+        known[now] = np.where(enough, information * sd[now] ** 2, known[now - 1])
 
         mean = _assumed(baseline[now])
         gain, pretence = detector.worth(noise, mean)
         due = toll(gain, pretence / np.maximum(known[now, :, None], 1), tuning.threshold)
         weighed = detector.weigh(noise, mean, values[now]) - due
-        evidence = np.where(known[now, :, None] > 0, detector.gather(evidence, weighed), 0.0)
+        unknown = known[now] == 0  # too few windows in which every source was heard
+        earliest[unknown] = now + 1
+        evidence = np.where(unknown[:, None], 0.0, detector.gather(evidence, weighed))
         statistic = evidence.sum(axis=1)
         raised = statistic >= tuning.threshold
         score[now], alarm[now] = np.log10(1 + statistic), raised

@@ -30,6 +30,7 @@ from math import exp, log
 
 import numpy as np
 
+from streams.steps.detect.cells import Detector
 from streams.steps.detect.law import (
     DISPERSION,
     MOST_NATS,
@@ -39,7 +40,6 @@ from streams.steps.detect.law import (
     spread,
     tabulated,
 )
-from streams.steps.detect.cells import Detector
 from streams.steps.noise import Floats, Noise
 
 ALLOWANCE_SD = 0.75

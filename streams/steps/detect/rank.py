@@ -5,6 +5,7 @@ Whoever has time to look may see which they are. That is a list to read and not 
 about three a day reach by chance what one cell alone would be paged for (365 windows).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +27,16 @@ class Candidate:
     baseline: float
 
 
-def ranked(detection: Detection, most: int = 20, least: float = 30.0) -> list[Candidate]:
+def ranked(
+    detection: Detection, told: Collection[int] = (), most: int = 20, least: float = 30.0
+) -> list[Candidate]:
     """Return the cells with the strongest evidence in the newest window, strongest first.
 
     Cells that are in an open episode are left out: for them there is an alert.
 
     Args:
         detection: of any detector.
+        told: other cells to leave out.
         most: how many cells.
         least: weaker evidence is not worth a line, in windows.
 
@@ -46,6 +50,7 @@ def ranked(detection: Detection, most: int = 20, least: float = 30.0) -> list[Ca
     if not len(detection.score):
         return []
     statistic = 10 ** detection.score[-1] - 1
-    waiting = np.flatnonzero(~detection.open[-1] & ~detection.alarm[-1] & (statistic >= least))
+    waiting = np.flatnonzero(~detection.open[-1] & (statistic >= least))
+    waiting = waiting[~np.isin(waiting, list(told))]
     best = waiting[np.argsort(-statistic[waiting], kind="stable")][:most]
     return [Candidate(int(c), float(statistic[c]), float(detection.baseline[-1, c])) for c in best]

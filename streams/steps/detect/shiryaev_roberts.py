@@ -30,6 +30,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from streams.steps.detect.cells import Detector
 from streams.steps.detect.law import (
     MOST_NATS,
     STEP_SD,
@@ -40,7 +41,6 @@ from streams.steps.detect.law import (
     spread,
     tabulated,
 )
-from streams.steps.detect.cells import Detector
 from streams.steps.noise import Floats, Noise
 
 PLUS_SD = (1.0, 2.0, 4.0, 8.0, 16.0)

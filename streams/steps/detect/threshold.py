@@ -25,8 +25,8 @@ from math import inf
 
 import numpy as np
 
-from streams.steps.detect.law import Integers, log_likelihood, look_up, span, tabulated
 from streams.steps.detect.cells import Detector
+from streams.steps.detect.law import Integers, log_likelihood, look_up, span, tabulated
 from streams.steps.noise import Floats, Noise
 
 

@@ -10,7 +10,7 @@ from streams.steps.detect.law import LOWEST_MEAN, Flags, Integers, score, spread
 from streams.steps.noise import Floats, Noise
 
 DOUBT = 100.0  # from this statistic on the usual level stands still, for a while
-RESERVE = 1.6  # nats
+RESERVE = 2.0  # nats; see `toll`
 FAR_ABOVE_SD = 4.0  # a value this far above the mean of its history is left out of it
 
 

@@ -37,9 +37,13 @@ def spread(noise: Noise, mean: Floats) -> Floats:
     return np.asarray(np.sqrt(DISPERSION * np.maximum(mean, LOWEST_MEAN) + noise.variance))
 
 
-def tabulated(noise: Noise, block: int) -> Floats:
-    """Return the means of one block of every table, in rising order."""
-    place = _ruler(noise, LOWEST_MEAN) + STEP_SD * (block * _ROWS + np.arange(_ROWS))
+def tabulated(noise: Noise, block: int, beyond: int = 0) -> Floats:
+    """Return the means of one block of every table, in rising order, and so many ``beyond`` it on either side.
+
+    There is none below ``LOWEST_MEAN``, so the first block has none before it.
+    """
+    steps = np.arange(max(block * _ROWS - beyond, 0), (block + 1) * _ROWS + beyond)
+    place = _ruler(noise, LOWEST_MEAN) + STEP_SD * steps
     return np.asarray(((DISPERSION / 2 * place) ** 2 - noise.variance) / DISPERSION)
 
 
@@ -106,21 +110,24 @@ def score(noise: Noise, mean: Floats, value: Integers) -> tuple[Floats, Floats]:
     >>> noise = Noise("discrete_laplace", 4)
     >>> asks, tells = score(noise, np.array([2.0, 2.0]), np.array([8, 800]))
     >>> asks.round(2), tells.round(2)
-    (array([1.64, 1.81]), array([1.38, 1.38]))
+    (array([1.68, 1.86]), array([1.38, 1.38]))
     """
-    found = look_up(_scores, noise, mean, value)
-    return found[:, 0], found[:, 1]
+    found = look_up(scores, noise, mean, value)
+    asks, tells, at = found.T
+    return asks + tells * (at - mean) / spread(noise, mean), tells
 
 
 @lru_cache(maxsize=64)
-def _scores(noise: Noise, block: int) -> tuple[int, Floats]:
-    """Smallest value, and scores and information [means, values, 2] for some neighbouring means."""
+def scores(noise: Noise, block: int) -> tuple[int, Floats]:
+    """Smallest value, and score, information and mean [means, values, 3] for some neighbouring means."""
     means = tabulated(noise, block)
     lowest, highest = span(noise, means)
-    logs = log_likelihood(noise, means, lowest, highest)
-    scores = np.gradient(logs, STEP_SD, axis=0)
-    information = (np.exp(logs) * scores**2).sum(axis=1, keepdims=True)
-    found = np.stack([scores, np.broadcast_to(information, scores.shape)], axis=2)
+    wider = log_likelihood(noise, tabulated(noise, block, 1), lowest, highest)
+    before = min(block, 1)
+    slope = np.gradient(wider, STEP_SD, axis=0)[before : before + _ROWS]
+    chance = np.exp(wider[before : before + _ROWS])
+    information = (chance * slope**2).sum(axis=1, keepdims=True)
+    found = np.stack(np.broadcast_arrays(slope, information, means[:, None]), axis=2)
     found.setflags(write=False)
     return lowest, found
 

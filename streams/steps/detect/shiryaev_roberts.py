@@ -33,10 +33,10 @@ import numpy as np
 from streams.steps.detect.cells import Detector
 from streams.steps.detect.law import (
     MOST_NATS,
-    STEP_SD,
     Integers,
     log_likelihood,
     look_up,
+    scores,
     span,
     spread,
     tabulated,
@@ -91,8 +91,7 @@ def _worth(noise: Noise, block: int) -> tuple[int, Floats]:
     _, logs = _logs(noise, block)
     chance = np.exp(logs[1:])
     gain = (chance * np.clip(logs[1:] - logs[0], -MOST_NATS, MOST_NATS)).sum(axis=2)
-    score = np.gradient(logs[0], STEP_SD, axis=0)  # by the usual mean, in standard deviations
-    pretence = (chance * score).sum(axis=2) ** 2
+    pretence = (chance * scores(noise, block)[1][:, :, 0]).sum(axis=2) ** 2
     found = np.concatenate([gain, pretence]).T[:, None, :]
     found.setflags(write=False)
     return 0, found

@@ -89,6 +89,7 @@ from streams.rotate import finish, renamed, units
 from streams.settings import StreamSettings
 from streams.settler import Settler
 from streams.steps.deidentify import Deidentifier, ReadAll
+from streams.steps.detect import DETECTORS
 from streams.steps.explain import Coverage
 from streams.steps.known import BadGazetteer
 from streams.steps.policy import Policy, UnsafePolicy, parse
@@ -421,7 +422,7 @@ class Node:
             kept = casework.case_parts(self, shared | {"store": self.case_db}, self.case_notifier.tell)
         if "watch" in parts:
             watch = WatchParts(
-                watch=Watcher(self.db, self.policy),
+                watch=Watcher(self.db, self.policy, DETECTORS[self.stream.detector]),
                 tell=lambda alerts: self.notifier.tell_alerts(map(asdict, alerts)),
                 tell_releases=lambda told: self.notifier.tell(silent_sources(self.db, told, self.now())),
                 **shared,

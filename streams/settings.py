@@ -7,6 +7,7 @@ from pathlib import Path
 
 from connectors.settings import ConnectorSettings
 from schemas.settings import BadSetting, load, refuse_unknown, variable, variables
+from streams.steps.detect import DETECTORS
 from streams.steps.uniqueness import EDGES, VISIBLE
 
 
@@ -30,6 +31,7 @@ class StreamSettings:
         cluster_reports: so many reports on one workplace are a cluster, told to the holder who has them all.
         cluster_days: within so many days.
         disclosure_minutes: how long two people may open a report as its source gave it, once it is approved.
+        detector: how evidence for a rise is weighed: ``shiryaev_roberts`` or ``cusum``.
         coarsen: fields of contributions to coarsen in any case: ``sector``, ``region`` or both, by a comma.
     """
 
@@ -47,6 +49,7 @@ class StreamSettings:
     cluster_days: int = 14
     disclosure_minutes: int = 60
     coarsen: str = ""
+    detector: str = "shiryaev_roberts"
 
     def __post_init__(self) -> None:
         """Refuse what is no choice.
@@ -59,6 +62,8 @@ class StreamSettings:
         if not set(self.coarsened) <= set(VISIBLE):
             raise BadSetting(f"{variable('coarsen')} must name fields of {', '.join(VISIBLE)}")
 
+        if self.detector not in DETECTORS:
+            raise BadSetting(f"{variable('detector')} must be one of {', '.join(DETECTORS)}")
         if self.readers is not None and self.readers < 0:
             raise BadSetting(f"{variable('readers')} must not be negative")
         if not self.text_seconds > 0:

@@ -4,29 +4,45 @@ It remembers nothing: each look starts from the released cells in ClickHouse, so
 worker says the same.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
+import holidays
 import numpy as np
 
 from connectors.clickhouse import ClickHouse
 from schemas.events import Alert, Release
 from schemas.silence import Coverage, missed
-from streams.steps.alert import hourly_alerts, places_alerts
-from streams.steps.detect import Flags, Tuning
-from streams.steps.policy import Policy, Table
+from streams.steps import rhythm
+from streams.steps.alert import Ranked, hourly_alerts, places_alerts, places_ranked
+from streams.steps.detect import SHIRYAEV_ROBERTS, Detector, Flags, Integers, Tuning
+from streams.steps.noise import Floats
+from streams.steps.policy import Cell, Policy, Table
 
-# How far back a look goes: two years of days, thirty days of hours.
-_WINDOWS = {24: 730, 1: 720}
+# How far back a look goes: two years of days, sixty days of hours. Whatever is open now began, with the history and the
+# rhythm by which it was judged, within them; so it is judged alike while the oldest windows leave.
+_WINDOWS = {24: 730, 1: 1440}
+
+
+@dataclass(frozen=True, eq=False)
+class _Daily:
+    """What is told of the daily tables, as the functions of ``streams.steps.alert`` take it."""
+
+    tables: Sequence[Table]
+    domains: Sequence[Sequence[Cell]]
+    starts: Sequence[datetime]
+    values: Sequence[Integers]
+    silent: Flags
+    rhythm: Floats
 
 
 class Watcher:
     """Looks at the tables a release belongs to."""
 
-    def __init__(self, db: ClickHouse, policy: Policy) -> None:
-        """Read from ``db``; ``policy`` says which tables there are."""
-        self._db, self._policy = db, policy
+    def __init__(self, db: ClickHouse, policy: Policy, detector: Detector = SHIRYAEV_ROBERTS) -> None:
+        """Read from ``db``; ``policy`` says which tables there are, ``detector`` weighs the evidence."""
+        self._db, self._policy, self._detector = db, policy, detector
 
     def look(self, releases: Sequence[Release]) -> list[Alert]:
         """Return the alerts that these releases open, update or close."""
@@ -37,22 +53,84 @@ class Watcher:
         daily = [t for t in self._policy.tables if t.window_hours == 24]
         if any(t.name in since for t in daily):
             first = min(since[t.name] for t in daily if t.name in since)
-            found += [a for a in self._places(daily) if a.updated_at >= first]
+            d = self._daily(daily)
+            alerts = places_alerts(
+                d.tables, d.domains, d.starts, d.values, d.silent, d.rhythm, self._detector
+            )
+            found += [a for a in alerts if a.updated_at >= first]
         for table in self._policy.tables:
             if table.window_hours != 24 and table.name in since:
                 starts, values = self._history(table)
                 silent = self._silent([table], starts, Tuning.hourly(1))
-                alerts = hourly_alerts(table, self._policy.domain(table), starts, values, silent)
+                beat = self._hours(table, starts, values, silent, daily)
+                domain = self._policy.domain(table)
+                alerts = hourly_alerts(table, domain, starts, values, silent, beat, self._detector)
                 found += [a for a in alerts if a.updated_at >= since[table.name]]
         return found
 
-    def _places(self, tables: Sequence[Table]) -> list[Alert]:
+    def ranked(self, most: int = 20) -> list[Ranked]:
+        """Return the cells of the daily tables that stand out most below the threshold; takes as long as a look."""
+        daily = [t for t in self._policy.tables if t.window_hours == 24]
+        if not daily:
+            return []
+        d = self._daily(daily)
+        return places_ranked(d.tables, d.domains, d.values, d.silent, d.rhythm, self._detector, most)
+
+    def _daily(self, tables: Sequence[Table]) -> _Daily:
         histories = [self._history(t) for t in tables]
         # The tables of a day close together; a look between two of them waits for the other.
         days = sorted(set.intersection(*(set(starts) for starts, _ in histories)))
         rows = [values[[starts.index(d) for d in days]] for starts, values in histories]
         domains = [self._policy.domain(t) for t in tables]
-        return places_alerts(tables, domains, days, rows, self._silent(tables, days, Tuning.daily(1)))
+        silent = self._silent(tables, days, Tuning.daily(1))
+        factors = self._days(tables)
+        beat = np.array([factors.get(day.date(), 1.0) for day in days])
+        return _Daily(tables, domains, days, rows, silent, beat)
+
+    def _days(self, tables: Sequence[Table]) -> Mapping[date, float]:
+        """Return the rhythm of the daily tables, by the sums of all their cells."""
+        if not tables:
+            return {}
+        rows = self._db.query(
+            "SELECT window_start, groupArray((table, total)) FROM"
+            " (SELECT table, window_start, sum(value) AS total FROM released.cells FINAL"
+            " WHERE table IN {tables:Array(String)} AND domain_version = {version:UInt32}"
+            " GROUP BY table, window_start ORDER BY window_start DESC LIMIT {limit:UInt32} BY table)"
+            " GROUP BY window_start ORDER BY window_start",
+            tables=[table.name for table in tables],
+            version=self._policy.domain_version,
+            limit=_WINDOWS[24],
+        )
+        sums = {start: dict(totals) for start, totals in rows if len(totals) == len(tables)}
+        starts = list(sums)
+        silent = self._silent(tables, starts, Tuning.daily(1))
+        cells = [len(self._policy.domain(table)) for table in tables]
+        variance = rhythm.together([0] * len(tables), cells, tables[0].noise)[1]
+        totals = {
+            start.date(): rhythm.together([sums[start][t.name] for t in tables], cells, tables[0].noise)[0]
+            for start, quiet in zip(starts, silent, strict=True)
+            if not quiet
+        }
+        years = sorted({day.year for day in totals})
+        off = public_holidays(self._policy.country, range(years[0], years[-1] + 2)) if years else frozenset()
+        return rhythm.of_days(totals, variance, off)
+
+    def _hours(
+        self,
+        table: Table,
+        starts: Sequence[datetime],
+        values: Integers,
+        silent: Flags,
+        daily: Sequence[Table],
+    ) -> Floats | None:
+        """Return the rhythm of an hourly table; of other windows that are no days, none."""
+        if table.window_hours != 1:
+            return None
+        heard = zip(starts, values.sum(axis=1).tolist(), silent, strict=True)
+        totals = {start: float(total) for start, total, quiet in heard if not quiet}
+        variance = values.shape[1] * table.noise.variance
+        factors = rhythm.of_hours(totals, variance, self._days(daily))
+        return np.array([factors.get(start, 1.0) for start in starts])
 
     def _silent(self, tables: Sequence[Table], starts: Sequence[datetime], tuning: Tuning) -> Flags:
         """Tell in which windows a source was silent, by the releases of any of the tables."""
@@ -64,7 +142,7 @@ class Watcher:
         known = {start: Coverage(start, connected, heard) for start, connected, heard in rows}
         return np.array(missed([known.get(start) for start in starts], tuning.history), dtype=np.bool_)
 
-    def _history(self, table: Table) -> tuple[list[datetime], np.ndarray[Any, Any]]:
+    def _history(self, table: Table) -> tuple[list[datetime], Integers]:
         """Return the starts of the newest windows and their values [windows, cells], in domain order."""
         rows = self._db.query(
             "SELECT window_start, arrayMap(c -> c.4, arraySort(groupArray((indicator, sector, region, value))))"
@@ -81,3 +159,11 @@ class Watcher:
         for index, (_, released) in enumerate(rows):
             values[index, in_order] = released
         return [start for start, _ in rows], values
+
+
+def public_holidays(country: str, years: range) -> frozenset[date]:
+    """Return the public holidays of a country; of one whose calendar is not known, none."""
+    try:
+        return frozenset(holidays.country_holidays(country, years=years))
+    except NotImplementedError:
+        return frozenset()

@@ -7,7 +7,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from streams.steps.alert import DETECTOR, hourly_alerts, places_alerts
+from streams.steps.alert import hourly_alerts, places_alerts
+from streams.steps.detect import SHIRYAEV_ROBERTS
 from streams.steps.noise import Noise, e90
 from streams.steps.policy import parse
 
@@ -39,7 +40,7 @@ def told(values):
 def test_a_rise_in_a_sector_of_a_province_is_one_alert_that_names_both():
     (alert,) = told(days())
     assert (alert.indicator, alert.sector, alert.region) == ("DEB", "C", "TH-10")
-    assert (alert.state, alert.closed_at, alert.detector) == ("OPEN", None, DETECTOR)
+    assert (alert.state, alert.closed_at, alert.detector) == ("OPEN", None, SHIRYAEV_ROBERTS.name)
     assert alert.opened_at == START + timedelta(days=26)
     assert alert.updated_at == START + timedelta(days=30)
     assert alert.score >= alert.threshold

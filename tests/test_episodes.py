@@ -159,7 +159,8 @@ def test_windows_of_silence_do_not_become_the_usual():
     silent = np.zeros(90, dtype=np.bool_)
     silent[30:60] = True
     with_it, without = (detect(values, laplace(2.0), DAILY, s) for s in (silent, None))
-    assert np.all(with_it.baseline[20:, 0] == 20) and not with_it.alarm.any()
+    np.testing.assert_allclose(with_it.baseline[20:, 0], 20, atol=0.5)
+    assert not with_it.alarm.any()
     assert without.alarm[60:].any()
 
 

@@ -1,5 +1,6 @@
 """The commands ``chorus bench ...``: what this build can do, measured on data that is not anyone's."""
 
+import json
 import os
 from pathlib import Path
 
@@ -112,3 +113,18 @@ def bench_case(urgent: int, rate: float, every: int, seed: int) -> None:
 
     for line in report(urgent, rate, every, seed):
         click.echo(line)
+
+
+@bench.command(name="detect", epilog=example("chorus bench detect --quick"))
+@click.option("--quick", is_flag=True, help="A fifth of the size: under a minute, and rougher figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the synthetic numbers.")
+def bench_detect(quick: bool, as_json: bool, seed: int) -> None:
+    """Measure the detectors beside EARS C2 and a Farrington-like rule; 1 if they miss what they must. Takes minutes."""
+    from streams.bench.detect import FULL, QUICK, lines, measure
+
+    results = measure(QUICK if quick else FULL, seed)
+    for line in [json.dumps(results.as_dict())] if as_json else lines(results):
+        click.echo(line)
+    if not all(holds for _, holds in results.checks()):
+        raise SystemExit(1)

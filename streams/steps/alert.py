@@ -10,14 +10,22 @@ import numpy as np
 
 from schemas.events import Alert, AlertEnding, AlertPart
 from schemas.telling import reason
-from streams.steps.corroborate import Group, corroborate
-from streams.steps.detect import Flags, Integers, Tuning, detect
+from streams.steps.corroborate import Group, Rise, corroborate
+from streams.steps.detect import (
+    SHIRYAEV_ROBERTS,
+    Detection,
+    Detector,
+    Flags,
+    Integers,
+    Tuning,
+    detect,
+    ranked,
+)
 from streams.steps.episodes import Episode, of_cells, of_groups
 from streams.steps.hierarchy import country, sums
 from streams.steps.noise import Floats, Noise, e90
 from streams.steps.policy import ALL, Cell, Table
 
-DETECTOR = "mixture-shiryaev-roberts/1"
 COUNTRY = "national"  # the whole country by day, as in the view released.national
 _FALSE_PER_YEAR = 1.0
 _MOST_PARTS = 30
@@ -37,6 +45,7 @@ class _Told:
         noise: of a figure.
         watched: how many cells and groups of cells share the promise.
         threshold: log10 of the evidence it takes.
+        detector: its name.
     """
 
     table: str
@@ -46,6 +55,7 @@ class _Told:
     noise: Noise
     watched: int
     threshold: float
+    detector: str
 
 
 def hourly_alerts(
@@ -54,6 +64,8 @@ def hourly_alerts(
     starts: Sequence[datetime],
     values: Integers,
     silent: Flags | None = None,
+    rhythm: Floats | None = None,
+    detector: Detector = SHIRYAEV_ROBERTS,
 ) -> list[Alert]:
     """Return every episode of a table of short windows, cell by cell.
 
@@ -62,9 +74,9 @@ def hourly_alerts(
         domain: its cells, in the order of the columns of ``values``.
         starts: start of each window, in the order of the rows.
         values: released integers [windows, cells].
-        silent: windows in which a source was silent, as ``detect`` takes them.
+        silent, rhythm, detector: as in ``detect``.
     """
-    detection = detect(values, table.noise, Tuning.hourly(len(domain)), silent)
+    detection = detect(values, table.noise, Tuning.hourly(len(domain)), silent, rhythm, detector)
     told = _Told(
         table=table.name,
         releases=table.name,
@@ -73,6 +85,7 @@ def hourly_alerts(
         noise=table.noise,
         watched=len(domain),
         threshold=log10(detection.tuning.threshold),
+        detector=detector.name,
     )
     return [
         _alert(told, domain[e.lead], e, values[:, e.lead], detection.baseline[:, e.lead])
@@ -86,21 +99,21 @@ def places_alerts(
     starts: Sequence[datetime],
     values: Sequence[Integers],
     silent: Flags | None = None,
+    rhythm: Floats | None = None,
+    detector: Detector = SHIRYAEV_ROBERTS,
 ) -> list[Alert]:
     """Return every episode of the daily tables, looked at together, and of the whole country above them.
 
     Arguments as in ``hourly_alerts``, one per table; all tables share the windows and the noise: the policy sees to it.
     """
-    columns = [(table.name, cell) for table, domain in zip(tables, domains, strict=True) for cell in domain]
+    look = _look(tables, domains, values, silent, rhythm, detector)
+    columns, side_by_side, detection, groups = look.columns, look.values, look.detection, look.groups
     cells = [cell for _, cell in columns]
-    side_by_side = np.concatenate(values, axis=1)
-    detection = detect(side_by_side, tables[0].noise, Tuning.daily(len(columns)), silent)
-    groups = _groups(tuple(cells))
     threshold = 365.0 * len(groups)
-    narrow = of_groups(corroborate(side_by_side, detection, groups, threshold), detection.tuning)
+    narrow = of_groups(look.rises, detection.tuning)
     adds = sums([([cell[0] for cell in domain], t.noise) for t, domain in zip(tables, domains, strict=True)])
     tuning = Tuning.daily(len(adds.members))
-    whole = country(side_by_side, detection.baseline, narrow, adds, tuning, silent)
+    whole = country(side_by_side, detection.baseline, narrow, adds, tuning, silent, rhythm, detector)
 
     below = _Told(
         table="",
@@ -110,6 +123,7 @@ def places_alerts(
         noise=tables[0].noise,
         watched=len(groups),
         threshold=log10(threshold),
+        detector=detector.name,
     )
     above = replace(
         below,
@@ -155,6 +169,78 @@ def places_alerts(
             )
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A cell of a daily table for which there is no alert, and what it shows in the newest window.
+
+    Attributes:
+        statistic: its evidence, in days: a quiet cell shows so much on average once in so many days, or more rarely.
+    """
+
+    table: str
+    indicator: str
+    sector: str
+    region: str
+    value: int
+    baseline: float
+    statistic: float
+
+
+def places_ranked(
+    tables: Sequence[Table],
+    domains: Sequence[Sequence[Cell]],
+    values: Sequence[Integers],
+    silent: Flags | None = None,
+    rhythm: Floats | None = None,
+    detector: Detector = SHIRYAEV_ROBERTS,
+    most: int = 20,
+) -> list[Ranked]:
+    """Return the cells that stand out most below the threshold, strongest first; arguments as in ``places_alerts``.
+
+    Something to look at for whoever has time, and no alarm (`streams.steps.detect.rank`).
+    """
+    look = _look(tables, domains, values, silent, rhythm, detector)
+    told = {cell for rise in look.rises if rise.closed is None for cell in rise.cells}
+    return [
+        Ranked(
+            look.columns[c.cell][0],
+            *look.columns[c.cell][1],
+            value=int(look.values[-1, c.cell]),
+            baseline=round(c.baseline, 3),
+            statistic=round(c.statistic, 1),
+        )
+        for c in ranked(look.detection, told, most)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """The daily tables side by side: the table and the cell of each column, and what was found in them."""
+
+    columns: Sequence[tuple[str, Cell]]
+    values: Integers
+    detection: Detection
+    groups: tuple[Group, ...]
+    rises: Sequence[Rise]
+
+
+def _look(
+    tables: Sequence[Table],
+    domains: Sequence[Sequence[Cell]],
+    values: Sequence[Integers],
+    silent: Flags | None,
+    rhythm: Floats | None,
+    detector: Detector,
+) -> _Look:
+    columns = [(table.name, cell) for table, domain in zip(tables, domains, strict=True) for cell in domain]
+    side_by_side = np.concatenate(values, axis=1)
+    tuning = Tuning.daily(len(columns))
+    detection = detect(side_by_side, tables[0].noise, tuning, silent, rhythm, detector)
+    groups = _groups(tuple(cell for _, cell in columns))
+    rises = corroborate(side_by_side, detection, groups, 365.0 * len(groups))
+    return _Look(columns, side_by_side, detection, groups, rises)
 
 
 @cache
@@ -206,7 +292,7 @@ def _alert(
         e90=e90(told.noise),
         score=round(episode.score, 3),
         threshold=round(told.threshold, 3),
-        detector=DETECTOR,
+        detector=told.detector,
         reason="",
         release_id=f"{told.releases}/{told.starts[latest]:%Y-%m-%dT%H:%MZ}",
         since=told.starts[episode.since],

@@ -4,14 +4,10 @@ A rise in one sector of one province shows in two released cells, one of the sec
 province table. Their noise was drawn independently, so the likelihood ratios of `detect` multiply: a pair
 gathers evidence about twice as fast as either cell, and an alert can name both the sector and the province.
 
-For every group (each cell alone, and each pair of cells with the same indicator) and every alternative k,
-`M_k <- (1 + M_k) * L_k`, where L_k is the product over the group's cells. The threshold counts every group,
-so that all of them together raise at most about one false alarm a year. A rise lifts many groups at once:
-the strongest opens the episode, and groups that share a cell with it are part of it.
-
-The usual level is `detect`'s estimate itself, without the standard error that `detect` adds for caution: the
-two errors of a pair are independent, and adding both cost a third of the power (200 simulated quiet seasons
-of 60 days stay below the promised rate all the same: `tests/test_corroborate.py` runs some of them).
+For every group (each cell alone, and each pair of cells with the same indicator) the evidence is gathered as the
+detector of `detect` does it, where a window speaks with the product over the group's cells. The threshold counts
+every group, so that all of them together raise at most about one false alarm a year. A rise lifts many groups at
+once: the strongest opens the episode, and groups that share a cell with it are part of it.
 
 When it misleads: the counts below the noise are not quite independent (a workplace is in one cell of each
 table), which makes a pair alarm somewhat more often than promised where counts are large against the noise.
@@ -26,15 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streams.steps.detect import (
-    LOWEST_MEAN,
-    PLUS_SD,
-    TIMES,
-    Detection,
-    Integers,
-    beginning,
-    log_ratios,
-)
+from streams.steps.detect import LOWEST_MEAN, MOST_NATS, Detection, Integers, beginning, toll
 from streams.steps.noise import Floats
 
 Group = tuple[int, ...]
@@ -82,26 +70,34 @@ def corroborate(
     first = np.array([g[0] for g in groups])
     second = np.array([g[-1] for g in groups])
     paired = (first != second)[:, None]
-    statistics = np.zeros((len(groups), len(TIMES) + len(PLUS_SD)))
+    evidence = np.zeros((len(groups), 1))
     excess = np.nan_to_num((values - detection.baseline) / detection.sd)
+    detector = detection.detector
     running: list[_Open] = []
     done: list[Rise] = []
     ratios: list[Floats] = []
+
+    def together(of_cell: Floats) -> Floats:
+        return np.asarray(of_cell[first] + np.where(paired, of_cell[second], 0.0))
+
     for now in range(len(values)):
         usual = detection.baseline[now]
+        mean = np.fmax(usual, LOWEST_MEAN)
+        ratio = np.clip(detector.weigh(detection.noise, mean, values[now]), -MOST_NATS / 2, MOST_NATS / 2)
         if np.isnan(usual).any():
-            ratios.append(np.zeros((values.shape[1], statistics.shape[1])))
+            ratios.append(np.zeros_like(ratio))
             continue
-        ratio = log_ratios(detection.noise, np.maximum(usual, LOWEST_MEAN), values[now])
         ratios.append(ratio)
-        times = np.exp(np.clip(ratio, -150, 150))
-        statistics = (1 + statistics) * times[first] * np.where(paired, times[second], 1)
-        statistic = statistics.mean(axis=1)
+        gain, pretence = detector.worth(detection.noise, mean)
+        error = pretence / detection.known[now, :, None]
+        due = toll(together(gain), together(error), threshold)
+        evidence = detector.gather(evidence, together(ratio) - due)
+        statistic = evidence.sum(axis=1)
         raised = np.flatnonzero(statistic >= threshold)
         for group in raised[np.argsort(-statistic[raised], kind="stable")]:
             score = float(np.log10(statistic[group]))
             _raise(running, groups[group], now, score, ratios, excess)
-        statistics[raised] = 0
+        evidence[raised] = 0
         for episode in list(running):
             z = excess[now, list(episode.cells)]
             quiet = z.sum() < np.sqrt(len(z)) and episode.last_alarm != now

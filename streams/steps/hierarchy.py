@@ -32,7 +32,7 @@ from typing import Literal
 import numpy as np
 
 from streams.steps.corroborate import Group
-from streams.steps.detect import Detection, Flags, Integers, Tuning, detect
+from streams.steps.detect import SHIRYAEV_ROBERTS, Detection, Detector, Flags, Integers, Tuning, detect
 from streams.steps.episodes import Episode, of_cells, soon_after
 from streams.steps.noise import Floats, Noise
 
@@ -104,6 +104,8 @@ def country(
     adds: Sums,
     tuning: Tuning,
     silent: Flags | None = None,
+    rhythm: Floats | None = None,
+    detector: Detector = SHIRYAEV_ROBERTS,
 ) -> Country:
     """Judge the national figures, and put the narrow episodes in their place.
 
@@ -113,14 +115,14 @@ def country(
         narrow: the episodes of cells and pairs of cells.
         adds: how the columns add up.
         tuning: for the national figures.
-        silent: windows in which a source was silent, see `detect`.
+        silent, rhythm, detector: as in `detect`.
     """
     rest = values.astype(np.float64)
     for episode in narrow:
         for start, end in episode.runs:
             for cell in episode.cells:
                 rest[start:end, cell] = np.minimum(rest[start:end, cell], baseline[start:end, cell])
-    detection = detect(adds.of(rest), adds.noise, tuning, silent)
+    detection = detect(adds.of(rest), adds.noise, tuning, silent, rhythm, detector)
     risen = of_cells(detection)
     wholes: list[tuple[Episode, list[int]]] = []
     for number, members in enumerate(adds.members):

@@ -27,7 +27,7 @@ _WINDOWS = {24: 730, 1: 1440}
 
 @dataclass(frozen=True, eq=False)
 class _Daily:
-    """What is told of the daily tables, as the functions of ``streams.steps.alert`` take it."""
+    """What is told of the daily tables, as the functions of ``streams.steps.alert`` take it; ``silent`` has holidays too."""
 
     tables: Sequence[Table]
     domains: Sequence[Sequence[Cell]]
@@ -63,8 +63,8 @@ class Watcher:
                 starts, values = self._history(table)
                 silent = self._silent([table], starts, Tuning.hourly(1))
                 beat = self._hours(table, starts, values, silent, daily)
-                domain = self._policy.domain(table)
-                alerts = hourly_alerts(table, domain, starts, values, silent, beat, self._detector)
+                unlike, domain = silent | self._off(starts), self._policy.domain(table)
+                alerts = hourly_alerts(table, domain, starts, values, unlike, beat, self._detector)
                 found += [a for a in alerts if a.updated_at >= since[table.name]]
         return found
 
@@ -82,10 +82,10 @@ class Watcher:
         days = sorted(set.intersection(*(set(starts) for starts, _ in histories)))
         rows = [values[[starts.index(d) for d in days]] for starts, values in histories]
         domains = [self._policy.domain(t) for t in tables]
-        silent = self._silent(tables, days, Tuning.daily(1))
+        unlike = self._silent(tables, days, Tuning.daily(1)) | self._off(days)
         factors = self._days(tables)
         beat = np.array([factors.get(day.date(), 1.0) for day in days])
-        return _Daily(tables, domains, days, rows, silent, beat)
+        return _Daily(tables, domains, days, rows, unlike, beat)
 
     def _days(self, tables: Sequence[Table]) -> Mapping[date, float]:
         """Return the rhythm of the daily tables, by the sums of all their cells."""
@@ -111,9 +111,19 @@ class Watcher:
             for start, quiet in zip(starts, silent, strict=True)
             if not quiet
         }
-        years = sorted({day.year for day in totals})
-        off = public_holidays(self._policy.country, range(years[0], years[-1] + 2)) if years else frozenset()
-        return rhythm.of_days(totals, variance, off)
+        return rhythm.of_days(totals, variance, self._holidays(starts))
+
+    def _holidays(self, starts: Sequence[datetime]) -> frozenset[date]:
+        """Return the holidays of the country in the years of some windows and the one after."""
+        years = {start.year for start in starts}
+        return (
+            public_holidays(self._policy.country, range(min(years), max(years) + 2)) if years else frozenset()
+        )
+
+    def _off(self, starts: Sequence[datetime]) -> Flags:
+        """Tell which windows are holidays: few reports in them are no sign of calm, as where a source is silent."""
+        holidays_then = self._holidays(starts)
+        return np.array([start.date() in holidays_then for start in starts], dtype=np.bool_)
 
     def _hours(
         self,

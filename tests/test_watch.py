@@ -104,8 +104,8 @@ def test_cells_of_another_domain_version_are_left_alone(db, told):
 
 
 def test_hours_are_watched_too(db):
-    for release in releases(HOURLY, windows=100):
-        spike = release.window_start >= START + timedelta(hours=95)
+    for release in releases(HOURLY, windows=150):  # New Year and the day after are holidays
+        spike = release.window_start >= START + timedelta(hours=145)
         rows = [
             r | {"value": r["value"] + 200 * (spike and r["indicator"] == "RID")} for r in cell_rows(release)
         ]

@@ -352,9 +352,9 @@ def _weekly(size: Size, seed: list[int]) -> dict[str, tuple[float, float]]:
         )
         totals = dict(zip(days, values.sum(axis=1).tolist(), strict=True))
         told = of_days(totals, 264 * noise.variance, off)
-        found[name] = _with_and_without(
-            values, noise, np.array([told[d] for d in days]), Tuning(365.0), 120, 365
-        )
+        rhythm = np.array([told[day] for day in days])
+        holidays = np.array([day in off for day in days])
+        found[name] = _with_and_without(values, noise, rhythm, Tuning(365.0), 365, holidays)
     return found
 
 
@@ -378,9 +378,7 @@ def _daily(size: Size, seed: list[int]) -> dict[str, tuple[float, float]]:
             told = of_hours(totals, 12 * noise.variance, {})
             rhythm[:, table] = [told[hour] for hour in hours]
         pairs = [
-            _with_and_without(
-                values[:, 12 * t : 12 * t + 12], noise, rhythm[:, t], Tuning.hourly(1), 30 * 24, 8760
-            )
+            _with_and_without(values[:, 12 * t : 12 * t + 12], noise, rhythm[:, t], Tuning.hourly(1), 8760)
             for t in range(10)
         ]
         without, taken_out = np.mean(pairs, axis=0)
@@ -389,9 +387,15 @@ def _daily(size: Size, seed: list[int]) -> dict[str, tuple[float, float]]:
 
 
 def _with_and_without(
-    values: Integers, noise: Noise, rhythm: Floats, tuning: Tuning, first: int, year: int
+    values: Integers,
+    noise: Noise,
+    rhythm: Floats,
+    tuning: Tuning,
+    year: int,
+    off: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
 ) -> tuple[float, float]:
-    """Return false alarms per cell-year from window ``first`` on, without the rhythm and with it."""
+    """Return false alarms per cell-year from the first judged window on, without rhythm and holidays and with them."""
+    first = tuning.minimum + tuning.gap
     without = detect(values, noise, tuning).alarm[first:]
-    taken_out = detect(values, noise, tuning, rhythm=rhythm).alarm[first:]
+    taken_out = detect(values, noise, tuning, off, rhythm).alarm[first:]
     return float(without.mean()) * year, float(taken_out.mean()) * year

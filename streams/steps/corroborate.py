@@ -5,7 +5,8 @@ province table. Their noise was drawn independently, so the likelihood ratios of
 gathers evidence about twice as fast as either cell, and an alert can name both the sector and the province.
 
 For every group (each cell alone, and each pair of cells with the same indicator) the evidence is gathered as the
-detector of `detect` does it, where a window speaks with the product over the group's cells. The threshold counts
+detector of `detect` does it, where a window speaks with the product over the group's cells and pays for the errors
+of both usual levels. The threshold counts
 every group, so that all of them together raise at most about one false alarm a year. A rise lifts many groups at
 once: the strongest opens the episode, and groups that share a cell with it are part of it.
 

@@ -6,16 +6,19 @@ window, is asked for its rhythm; the answer is one factor a window, 1 on average
 usual of each cell is multiplied (`detect`).
 
 **Weekday and hour.** Whole weeks (whole days), the newest first, each less its own mean, so that a trend or an outbreak
-of weeks makes no rhythm; then, of each weekday (hour), the mean without the highest and the lowest, so that a single
-wild day makes none either. Of this pattern every harmonic is tested against the noise that is known to be in it: the
+of weeks makes no rhythm; then, of each weekday (hour), the mean, as soon as there are six of them without the highest
+and the lowest, so that a single wild day makes none either. Of this pattern every harmonic is tested against the noise that is known to be in it: the
 squared length of a harmonic of pure noise is exponential. One that noise alone would show more often than once in a
 thousand is kept, shrunk by the part of it that is noise; the others are 0. So a rhythm that cannot be told from noise
 is *exactly* 1.
 
-**Holidays** are one class of days. Weeks with a holiday do not make the pattern; they are compared with it.
+**Holidays** are one class of days. Weeks with a holiday do not make the pattern; they are compared with it. The factor
+of a holiday is for the day itself: holidays make no usual level, as if a source were silent on them (`detect`), because
+half a month of quiet days would make it too low for months.
 
-Everything is causal, with a lag: what is said of a week is made from weeks that ended before it began, and of an hour
-from days before. Longer series repeat it exactly.
+Everything is causal: what is said of a week is made from weeks that ended before it began, and of an hour from days
+before. Longer series repeat it exactly. A loud rhythm is known after two weeks (two days), before the first alarm can be
+raised; a faint one takes months.
 
 When it misleads: the sum of a thousand cells carries the noise of a thousand cells. Where that hides the rhythm it is
 left out, and there a cell is noise for the most part and does not need it. All cells share one rhythm: a sector that
@@ -39,7 +42,8 @@ from streams.steps.noise import Floats, Noise
 
 _DAY = timedelta(days=1)
 _BY_CHANCE = 1e-3  # so often noise alone may look like a harmonic, or like an effect of holidays
-_LEAST_CYCLES = 6  # fewer whole weeks or days have no rhythm
+_LEAST_CYCLES = 2  # fewer whole weeks or days have no rhythm
+_ROBUST_CYCLES = 6  # so many, and the extremes are left out
 _LEAST_HOLIDAYS = 4
 _LOWEST, _HIGHEST = 0.1, 3.0  # no factor is beyond them
 _WEEKS, _YEAR = 26, 52  # weeks that make the pattern; weeks whose holidays are looked at
@@ -75,7 +79,7 @@ def of_days(
     days = [first + n * _DAY for n in range((max(totals) - first).days + 1 + _AHEAD)]
     series = np.array([totals.get(day, np.nan) for day in days])
     special = np.array([day in holidays for day in days])
-    return dict(zip(days, _factors(series, 7, 1, noise_variance, _WEEKS, special).tolist(), strict=True))
+    return dict(zip(days, _factors(series, 7, noise_variance, _WEEKS, special).tolist(), strict=True))
 
 
 def of_hours(
@@ -93,19 +97,16 @@ def of_hours(
     first = min(totals).replace(hour=0)
     hours = [first + timedelta(hours=n) for n in range(round((max(totals) - first) / timedelta(hours=1)) + 1)]
     series = np.array([totals.get(hour, np.nan) for hour in hours])
-    factors = _factors(series, 24, 1, noise_variance, _DAYS, np.zeros(len(hours), dtype=np.bool_))
+    factors = _factors(series, 24, noise_variance, _DAYS, np.zeros(len(hours), dtype=np.bool_))
     return {h: float(f) * days.get(h.date(), 1.0) for h, f in zip(hours, factors, strict=True)}
 
 
-def _factors(
-    series: Floats, length: int, lag: int, noise_variance: float, cycles: int, special: Flags
-) -> Floats:
+def _factors(series: Floats, length: int, noise_variance: float, cycles: int, special: Flags) -> Floats:
     """Return a factor for each window of a series that begins with a cycle, made from cycles before its own.
 
     Args:
         series: national sums, nan where one is missing.
         length: windows in a cycle.
-        lag: so many cycles right before the own one are left out, too: an outbreak may have begun in them.
         noise_variance: of a sum.
         cycles: most cycles that make the pattern.
         special: windows that are holidays.
@@ -118,7 +119,7 @@ def _factors(
     complete = ~np.isnan(table).any(axis=1)
     factors = np.ones((whole, length))
     for now in range(whole):
-        past = np.flatnonzero(complete[: max(0, now - lag)])
+        past = np.flatnonzero(complete[:now])
         plain = past[~apart[past].any(axis=1)][-cycles:]
         if len(plain) < _LEAST_CYCLES:
             continue
@@ -134,7 +135,8 @@ def _pattern(cycles: Floats, noise_variance: float) -> tuple[Floats, float]:
     number, length = cycles.shape
     level = cycles.mean()
     around = cycles - cycles.mean(axis=1, keepdims=True)
-    middle = np.sort(around, axis=0)[1:-1].mean(axis=0)
+    cut = number >= _ROBUST_CYCLES
+    middle = np.sort(around, axis=0)[cut : number - cut].mean(axis=0)
     seen = ((around - middle) ** 2).sum() / ((number - 1) * (length - 1))
     variance = max(float(seen), noise_variance + DISPERSION * max(level, 0.0))
     harmonics = np.fft.rfft(middle)
@@ -142,7 +144,7 @@ def _pattern(cycles: Floats, noise_variance: float) -> tuple[Floats, float]:
         harmonics[-1] = 0  # the fastest has one part instead of two; nothing real is so fast
     harmonics[0] = 0
     strength = (
-        np.abs(harmonics) ** 2 * (number - 2) / (length * variance)
+        np.abs(harmonics) ** 2 * (number - 2 * cut) / (length * variance)
     )  # exponential with mean 1 if all is noise
     kept = np.where(strength > -log(_BY_CHANCE), 1 - 1 / np.maximum(strength, 1), 0.0)
     if not kept.any() or level <= 10 * sqrt(variance / cycles.size):

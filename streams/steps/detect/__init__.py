@@ -19,10 +19,15 @@ table raises about one false alarm a year or fewer. The mean is not known but es
 measures what becomes of the promise then.
 
 **The usual level** of a cell is the mean of the last `history` windows, leaving out the newest `gap` (an outbreak
-that has begun but is not yet seen), the windows of every episode, those in which a source was silent, and then,
-once, values more than three known standard deviations above that mean. While the statistic is 100 or more the
+that has begun but is not yet seen), the windows of every episode, those in which a source was silent, holidays,
+and then, once, values more than four known standard deviations from that mean; then it goes one step towards the most
+likely level, which halves its error where noise is most of a value. While the statistic is 100 or more the
 level stands still, for `hold` windows at most, lest an outbreak that is slow to be seen becomes its own baseline.
 A rhythm (`streams.steps.rhythm`) says by which factor the usual of a window differs from that of the average one.
+
+**What is not known.** An error of the usual level speaks in every window anew, and the more so the more evidence a
+promise over many cells asks for. So every window's evidence pays a toll that grows with that error (`cells.toll`):
+nothing for one cell with eight weeks of history, most of what a small rise is worth in the first weeks of a table.
 
 **Episodes.** The first alarm of a cell opens an episode, dated back to the window at which the likelihood says it
 began. It stays open until `quiet` windows in a row, none an alarm, lie below usual + 1 standard deviation. Its
@@ -92,9 +97,9 @@ def detect(
         values: released integers.
         noise: what was added to each.
         tuning: how rare a false alarm, how much history.
-        silent: windows in which a source was silent that is usually heard. Few reports in them are no sign of calm:
-            they neither make the usual level nor end an episode. Many reports count as ever, which is safe, since
-            the true mean is then below the usual one.
+        silent: windows in which a source was silent that is usually heard, and holidays. Few reports in them are no
+            sign of calm: they neither make the usual level nor end an episode. Many reports count as ever, which is
+            safe where the true mean is below the usual one.
         rhythm: how the usual of each window compares with that of the average one, above 0; without it 1.
         detector: how evidence is weighed.
 

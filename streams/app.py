@@ -37,6 +37,7 @@ from connectors.keystore import KeyMissing, KeyStore
 from connectors.mapping import Mapped, load
 from connectors.members import Directory
 from connectors.notifying.coverage import silent_sources
+from connectors.notifying.looked_after import looked_after
 from connectors.notifying.notifier import Notifier
 from connectors.operating.buried import StoredLetters
 from connectors.outbox import Limits, Outbox
@@ -67,7 +68,7 @@ from connectors.worker.consent import ConsentDesk
 from connectors.worker.promises import ReceiptIndex
 from schemas import topics
 from schemas.codec import Codec
-from schemas.events import DeadLetter, SealedReport
+from schemas.events import DeadLetter, Release, SealedReport
 from schemas.registry import connect
 from schemas.tokens import Tokens
 from streams import casework, faust_transport, operating, worker_pages
@@ -218,6 +219,11 @@ class Node:
             BadNotifyFile: ``notify.toml`` cannot be used.
         """
         return Notifier(self.home, self.now, SystemRandom().uniform)
+
+    def tell_between(self, released: Sequence[Release]) -> None:
+        """Tell with each release what else is news: a silent source, and who has begun to look after an alert."""
+        now = self.now()
+        self.notifier.tell([*silent_sources(self.db, released, now), *looked_after(self.db, now)])
 
     @cached_property
     def case_notifier(self) -> Notifier:
@@ -424,7 +430,7 @@ class Node:
             watch = WatchParts(
                 watch=Watcher(self.db, self.policy, DETECTORS[self.stream.detector]),
                 tell=lambda alerts: self.notifier.tell_alerts(map(asdict, alerts)),
-                tell_releases=lambda told: self.notifier.tell(silent_sources(self.db, told, self.now())),
+                tell_releases=self.tell_between,
                 **shared,
             )
         return Agents(path, kept, watch)

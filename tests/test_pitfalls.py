@@ -578,14 +578,18 @@ def _committed(journal):
 
 @pytest.mark.guards("R11")
 def test_what_raises_alerts_is_given_released_numbers_and_reads_nothing_else():
-    for name in ("alert", "detect", "corroborate", "episodes", "hierarchy"):
-        tree = ast.parse((ROOT / f"streams/steps/{name}.py").read_text(encoding="utf-8"))
+    steps = ROOT / "streams/steps"
+    files = [steps / f"{name}.py" for name in ("alert", "corroborate", "episodes", "hierarchy", "rhythm")]
+    detectors = sorted((steps / "detect").glob("*.py"))
+    assert len(detectors) > 4
+    for path in [*files, *detectors]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert not {
             m for m in found if m and m.startswith(("streams.journal", "connectors", "streams.landed"))
         }
         assert "streams.steps.admit" not in found and "streams.steps.count" not in found
-    assert list(inspect.signature(Watcher.__init__).parameters) == ["self", "db", "policy"]
+    assert list(inspect.signature(Watcher.__init__).parameters) == ["self", "db", "policy", "detector"]
 
 
 # R13

@@ -220,6 +220,10 @@ class Node:
         """
         return Notifier(self.home, self.now, SystemRandom().uniform)
 
+    def watcher(self) -> Watcher:
+        """Put together what looks at releases."""
+        return Watcher(self.db, self.policy, DETECTORS[self.stream.detector])
+
     def tell_between(self, released: Sequence[Release]) -> None:
         """Tell with each release what else is news: a silent source, and who has begun to look after an alert."""
         now = self.now()
@@ -428,7 +432,7 @@ class Node:
             kept = casework.case_parts(self, shared | {"store": self.case_db}, self.case_notifier.tell)
         if "watch" in parts:
             watch = WatchParts(
-                watch=Watcher(self.db, self.policy, DETECTORS[self.stream.detector]),
+                watch=self.watcher(),
                 tell=lambda alerts: self.notifier.tell_alerts(map(asdict, alerts)),
                 tell_releases=self.tell_between,
                 **shared,

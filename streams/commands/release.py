@@ -10,6 +10,7 @@ from connectors.kafka import values
 from schemas import topics
 from schemas.codec import Undecodable
 from streams.app import read_policy
+from streams.commands.ranked import ranked
 from streams.commands.view import view
 from streams.console import example, node
 from streams.restore import lacks, newest, stored
@@ -23,6 +24,7 @@ def release() -> None:
 
 
 release.add_command(view(lambda: node().db))
+release.add_command(ranked(lambda most: node().watcher().ranked(most)))
 
 
 @release.command(name="explain", epilog=example("chorus release explain"))

@@ -28,9 +28,9 @@ from connectors import sources
 from connectors.clickhouse import ClickHouse
 from connectors.operating.buried import RemoteLetters, StoredLetters, Wanted
 from connectors.secrets import operator_token
-from connectors.web.pages import TEMPLATES
 from connectors.web.server import WebParts, build
 from connectors.web.session import SESSION, Brake, Passes
+from connectors.web.templating import TEMPLATES
 from schemas.tokens import Tokens
 from streams import operating
 

@@ -29,7 +29,6 @@ from connectors.web.live import Row, with_standing
 from connectors.web.pages import (
     CSP,
     STATIC,
-    TEMPLATES,
     Visitor,
     render_alert,
     render_board,
@@ -38,6 +37,7 @@ from connectors.web.pages import (
     render_sign_in,
     render_weekly,
 )
+from connectors.web.templating import TEMPLATES
 from connectors.web.weekly import Heard, Weekly
 from schemas import telling
 from schemas.codelists import tiles

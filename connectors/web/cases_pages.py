@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
-from connectors.web.pages import TEMPLATES
+from connectors.web.templating import environment
 from schemas.codelists import codes
 from schemas.events import RawReportBody
 
@@ -87,13 +87,7 @@ def _short(value: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(hour=_hour, minute=_minute, label=_label, short=_short)
-    environment.globals.update(basis=BASIS, text=TEXT, reasons=codes("disclosure_reasons"))
-    return environment
+    made = environment()
+    made.filters.update(hour=_hour, minute=_minute, label=_label, short=_short)
+    made.globals.update(basis=BASIS, text=TEXT, reasons=codes("disclosure_reasons"))
+    return made

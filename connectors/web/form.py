@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -26,8 +26,8 @@ from connectors.web.form_guard import Ticket, Tickets
 from connectors.web.form_report import SCOPES, Answers, NoForm, answers, content, delivery, one
 from connectors.web.form_words import languages, places, preferred
 from connectors.web.limits import Limits, Rate
-from connectors.web.pages import TEMPLATES
 from connectors.web.receipts import ReceiptParts, Receipts
+from connectors.web.templating import environment
 from connectors.worker.promises import Promise
 from connectors.worker.receipts import dialled, read
 from schemas.codec import Unencodable
@@ -194,10 +194,4 @@ def routes(parts: FormParts) -> list[BaseRoute]:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return environment()

@@ -4,10 +4,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from connectors.operating.replay import Became
-from connectors.web.pages import TEMPLATES
+from connectors.web.templating import environment
 from schemas.codelists import codes
 
 _SAID = {
@@ -67,13 +67,7 @@ def _percent(share: float | None) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(hour=_hour, percent=_percent)
-    environment.globals.update(age=age, pii=PII)
-    return environment
+    made = environment()
+    made.filters.update(hour=_hour, percent=_percent)
+    made.globals.update(age=age, pii=PII)
+    return made

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -28,12 +28,12 @@ from connectors.web.charts import Labels, cell_chart, sparkline
 from connectors.web.gate import SignIn
 from connectors.web.language import NAMES, Reader
 from connectors.web.live import Row
+from connectors.web.templating import environment
 from connectors.web.weekly import Weekly, iso
 from schemas.codelists import codes, larger_regions
 from schemas.silence import Window
 
 STATIC = Path(__file__).with_name("static")
-TEMPLATES = Path(__file__).with_name("templates")
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -398,13 +398,7 @@ def _spark(card: Card) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment()
 
     @pass_context
     def count(context: Context, value: float) -> str:
@@ -457,6 +451,6 @@ def _environment() -> Environment:
         "uncovered": _uncovered,
         "when": when,
     }
-    environment.filters.update(filters)
-    environment.globals.update(indicators=released.indicators(), sectors=released.sectors(), tables=_TABLES)
-    return environment
+    made.filters.update(filters)
+    made.globals.update(indicators=released.indicators(), sectors=released.sectors(), tables=_TABLES)
+    return made
